@@ -1,0 +1,3 @@
+"""Memory that LLM agents keep."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,3 @@
+from agent_mem.cli.main import main
+
+main()

@@ -1,0 +1,25 @@
+"""The one place where things are wired."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from agent_mem.config import Settings
+from agent_mem.recall.index import indexing
+from agent_mem.storage.sqlite import SQLite
+from agent_mem.storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What every tool is given."""
+
+    settings: Settings
+    store: Store
+
+
+@asynccontextmanager
+async def open_app(settings: Settings) -> AsyncGenerator[App]:
+    """Open the database and whatever stands on it; close it all at the end."""
+    async with SQLite.open(settings.db) as engine:
+        yield App(settings, Store(engine, settings.owner, indexing))

@@ -1,0 +1,12 @@
+"""What happens by itself. `BEHAVIORS` names every action that is built in."""
+
+from agent_mem.behaviors.action import Action
+from agent_mem.behaviors.analyze import analyze
+from agent_mem.behaviors.consolidate import consolidate
+from agent_mem.behaviors.prune import prune
+
+BEHAVIORS: dict[str, Action] = {
+    "analyze": analyze,
+    "consolidate": consolidate,
+    "prune": prune,
+}

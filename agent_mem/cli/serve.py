@@ -1,0 +1,33 @@
+"""Serve MCP: the wire is taken before anything is imported that might print."""
+
+import os
+import signal
+import sys
+from importlib import import_module
+
+import click
+
+
+@click.command("serve")
+def serve_command() -> None:
+    """Serve MCP over stdin and stdout, until stdin closes."""
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)
+    wire = take_stdout()
+    anyio = import_module("anyio")
+    stdio = import_module("agent_mem.server.stdio")
+    config = import_module("agent_mem.config")
+    anyio.run(stdio.serve, config.Settings(), wire)
+
+
+def leave(number: int, _: object) -> None:
+    """End at once: nothing is open yet, and nobody waits for an answer."""
+    os._exit(0 if number == signal.SIGTERM else 130)
+
+
+def take_stdout() -> int:
+    """Keep stdout for the client: whatever else prints, here or in a child, goes to stderr."""
+    wire = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return wire

@@ -1,0 +1,61 @@
+"""Everything that can be expected to go wrong, each with a sentence for whoever reads it.
+
+AgentMemError
+├── InvalidInput          what the caller asked for makes no sense
+│   └── NotFound          what the caller named is not there
+├── StorageError          the database refused
+│   ├── StorageFull       no space is left; nothing was written, reading goes on
+│   ├── StorageBusy       another process held the database for too long
+│   ├── StorageDamaged    the file is not, or no longer, a sound database
+│   └── UnsafePlace       the folder cannot hold a database that several processes write
+└── SchemaError           the tables are not the ones that this program knows
+    ├── SchemaTooNew      a newer version of the program has changed the tables
+    └── SchemaDrift       a migration that was already applied has been edited
+"""
+
+
+class AgentMemError(Exception):
+    """Something went wrong in agent-mem."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class InvalidInput(AgentMemError):
+    """The input makes no sense here."""
+
+
+class NotFound(InvalidInput):
+    """There is no such thing."""
+
+
+class StorageError(AgentMemError):
+    """The database refused."""
+
+
+class StorageFull(StorageError):
+    """The disk is full: nothing was written, and what is stored can still be read."""
+
+
+class StorageBusy(StorageError):
+    """Another process has held the database for too long: try again."""
+
+
+class StorageDamaged(StorageError):
+    """The database file is damaged: run `agent-mem doctor`."""
+
+
+class UnsafePlace(StorageError):
+    """No database can be kept in this folder: use one on a local disk (AGENT_MEM_DB)."""
+
+
+class SchemaError(AgentMemError):
+    """The tables are not the ones that this program knows."""
+
+
+class SchemaTooNew(SchemaError):
+    """A newer agent-mem has changed this database: update this one to use it."""
+
+
+class SchemaDrift(SchemaError):
+    """A migration that was already applied to this database has been edited since."""

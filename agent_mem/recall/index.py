@@ -1,0 +1,68 @@
+"""The index: what recall searches, kept in step with the records it is derived from."""
+
+from typing import Any
+
+from agent_mem.recall.passages import describe, split
+from agent_mem.records.record import Findable, Record
+from agent_mem.storage.statements import Row, Statement, Transaction
+from agent_mem.storage.store import Store
+
+
+def indexing(store: Store, record: Record) -> Transaction[None]:
+    """Index a record as it is now, in the transaction that writes it."""
+    about = record.findable()
+    if about is None:
+        return
+    texts = [] if record.deleted_at else [about.text[i:j] for i, j in split(about.text)]
+    held = yield store.query("passages.held", record_id=record.id)
+    before = {old["part"]: old for old in held}
+    passages, terms = len(texts) - len(before), -sum(old["size"] for old in held)
+    for part, text in enumerate(texts):
+        new = {"part": part, **row(record, about, text)}
+        terms += new["size"]
+        yield from putting(store, new, before.pop(part, None))
+    for old in before.values():
+        yield words(store, "passages.drop_words", old["n"], old)
+        yield store.query("passages.drop", n=old["n"])
+    yield store.query("passages.resize", passages=passages, terms=terms)
+
+
+def putting(store: Store, new: dict[str, Any], old: Row | None) -> Transaction[None]:
+    """Write one passage; its words only where they are others than before."""
+    (key,) = yield store.query("passages.put", **new)
+    if old and (old["terms"], old["labels"]) == (new["terms"], new["labels"]):
+        return
+    if old:
+        yield words(store, "passages.drop_words", old["n"], old)
+    yield words(store, "passages.add_words", key["n"], new)
+
+
+def words(store: Store, name: str, n: int, of: Row) -> Statement:
+    return store.query(name, n=n, terms=of["terms"], labels=of["labels"])
+
+
+def row(record: Record, about: Findable, text: str) -> dict[str, Any]:
+    """Make what the index keeps of one passage. It is found by its topic and subject, too."""
+    labels = ". ".join(label for label in (about.subject, about.topic) if label)
+    terms, marks, dates = describe(text, about.at)
+    label_terms, _, _ = describe(labels, about.at)
+    return {
+        "record": record.KIND,
+        "record_id": record.id,
+        "kind": about.kind or record.KIND,
+        "agent_name": about.agent_name,
+        "project": about.project,
+        "session_id": about.session_id,
+        "topic": about.topic,
+        "subject": about.subject,
+        "at": about.at,
+        "valid_from": about.valid_from,
+        "valid_until": about.valid_until,
+        "expires_at": about.expires_at,
+        "importance": about.importance,
+        "terms": terms,
+        "labels": label_terms,
+        "size": terms.count(" ") + 1,
+        "marks": marks,
+        "dates": dates,
+    }

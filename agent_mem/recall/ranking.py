@@ -1,0 +1,273 @@
+"""The second stage: features of each candidate, and one linear model over them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import exp, log, sqrt
+from typing import Final
+
+from agent_mem.recall.passages import NAME, NUMBER, QUESTION, SHORT, TEMPORAL, Passage
+from agent_mem.recall.query import Query
+
+# One weight a feature, fitted by `bench/fit.py`.
+WEIGHTS: Final[Mapping[str, float]] = {
+    "words": 0.9,
+    "neighbours": 0.7,
+    "session": 0.6,
+    "reply": 0.3,
+    "subject": 2.7,
+    "dates": 4.0,
+    "when": 2.0,
+    "number": 1.8,
+    "name": 1.2,
+    "phrase": 3.0,
+    "question": -0.7,
+    "short": -0.3,
+}
+
+# What has no scale of its own counts by how far it stands out: (value - mean) / deviation.
+STANDARDISED: Final = frozenset({"words", "neighbours", "session", "reply"})
+
+_K1: Final = 0.9
+_B: Final = 0.4
+_REACH: Final = (0.7, 0.5)
+"""What a word counts that stands one, or two, passages away in the session."""
+_SESSION_BEST: Final = 3
+_FADING: Final = 7.0
+"""In how many days the agreement of two dates fades to 1/e."""
+_AGREED: Final = 0.5
+_TIE: Final = 1e-6
+_SAID: Final = 3
+"""Words named in a reason, at most."""
+
+_Gains = dict[str, float]
+"""What each query term that a passage has adds to its BM25."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What BM25 has to know of all the passages that were searched."""
+
+    frequencies: Mapping[str, int]
+    """In how many passages each term of the query occurs."""
+    total: int
+    """How many passages there are."""
+    average: float
+    """Their mean number of terms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A passage, how well it fits, and why: in a few words, and in the figures behind the score."""
+
+    score: float
+    passage: Passage
+    why: tuple[str, ...]
+    features: Mapping[str, float]
+
+
+def rank(
+    query: Query, passages: Sequence[Passage], corpus: Corpus, limit: int | None = None
+) -> list[Ranked]:
+    """The best passages, best first, each scored by its features' values times WEIGHTS.
+
+    `passages` are the first stage's candidates and what stands beside them in their sessions (up
+    to two places away), each once, in any order: neighbours are ranked as well, for the words of a
+    question often stand beside its answer. What has an excluded phrase is left out. Ties go to
+    what is more important, then to what is newer.
+    """
+    kept = [passage for passage in passages if not _excluded(query, passage)]
+    columns = features(query, kept, corpus)
+    scores = _scores(columns, len(kept))
+    order = sorted(
+        range(len(kept)),
+        key=lambda i: (-scores[i] - _TIE * kept[i].importance, -kept[i].at.timestamp(), kept[i].n),
+    )
+    return [
+        Ranked(scores[i], kept[i], _why(query, kept[i], found), found)
+        for i in order[:limit]
+        for found in [{name: column[i] for name, column in columns.items()}]
+    ]
+
+
+def features(query: Query, passages: Sequence[Passage], corpus: Corpus) -> dict[str, list[float]]:
+    """The features by name, as in WEIGHTS: one value a passage, in the passages' order."""
+    gains = _gains(query, passages, corpus)
+    words = [sum(gain.values()) for gain in gains]
+    previous, following = _places(passages)
+    columns = {
+        "words": words,
+        "neighbours": [_beside(i, gains, previous, following) for i in range(len(gains))],
+        "session": _sessions(passages, words),
+        "reply": _replies(passages, words, previous),
+        "subject": _subjects(query, passages),
+        "dates": _dates(query, passages),
+        "when": _marked(passages, TEMPORAL * (query.wants == "when")),
+        "number": _marked(passages, NUMBER * (query.wants == "number")),
+        "name": _marked(passages, NAME * (query.wants == "name")),
+        "phrase": _phrases(query, passages),
+        "question": _marked(passages, QUESTION),
+        "short": _marked(passages, SHORT),
+    }
+    return {
+        name: _standardised(column) if name in STANDARDISED else column
+        for name, column in columns.items()
+    }
+
+
+def _excluded(query: Query, passage: Passage) -> bool:
+    return any(_has(passage, phrase) for phrase in query.excluded)
+
+
+def _has(passage: Passage, phrase: Iterable[str]) -> bool:
+    return f" {' '.join(phrase)} " in f" {passage.terms} "
+
+
+def _gains(query: Query, passages: Sequence[Passage], corpus: Corpus) -> list[_Gains]:
+    """Take BM25 apart by term (Robertson and Zaragoza 2009), with Lucene's non-negative idf."""
+    weights = {
+        term: log(1 + (corpus.total - df + 0.5) / (df + 0.5))
+        for term in query.terms
+        for df in [min(corpus.frequencies.get(term, 0), corpus.total)]
+    }
+    wanted = frozenset(weights)
+    found: list[_Gains] = []
+    for passage in passages:
+        held = passage.terms.split()
+        shared = wanted.intersection(held)
+        damping = _K1 * (1 - _B + _B * len(held) / (corpus.average or 1))
+        found.append(
+            {
+                term: weights[term] * count * (_K1 + 1) / (count + damping)
+                for term in shared
+                for count in [held.count(term)]
+            }
+        )
+    return found
+
+
+_Places = list[int | None]
+
+
+def _places(passages: Sequence[Passage]) -> tuple[_Places, _Places]:
+    """Where the passage before, and the one after, each passage stands in the list."""
+    place: dict[int | None, int] = {passage.n: i for i, passage in enumerate(passages)}
+    return (
+        [place.get(passage.previous) for passage in passages],
+        [place.get(passage.next) for passage in passages],
+    )
+
+
+def _beside(i: int, gains: Sequence[_Gains], *ways: _Places) -> float:
+    """What the neighbours' words add to a passage's own: of each word, only what it lacks."""
+    best: _Gains = {}
+    for way in ways:
+        at: int | None = i
+        for weight in _REACH:
+            at = None if at is None else way[at]
+            if at is None:
+                break
+            for term, gain in gains[at].items():
+                best[term] = max(best.get(term, 0.0), weight * gain)
+    mine = gains[i]
+    return sum(max(0.0, gain - mine.get(term, 0.0)) for term, gain in best.items())
+
+
+def _sessions(passages: Sequence[Passage], words: Sequence[float]) -> list[float]:
+    """The sum of the best BM25 in each passage's session; a passage without one has its own."""
+    sessions: dict[str, list[float]] = {}
+    for passage, score in zip(passages, words, strict=True):
+        if passage.session_id is not None:
+            sessions.setdefault(passage.session_id, []).append(score)
+    best = {key: sum(sorted(scores)[-_SESSION_BEST:]) for key, scores in sessions.items()}
+    return [
+        score if passage.session_id is None else best[passage.session_id]
+        for passage, score in zip(passages, words, strict=True)
+    ]
+
+
+def _replies(
+    passages: Sequence[Passage], words: Sequence[float], previous: Iterable[int | None]
+) -> list[float]:
+    """The BM25 of the question, asked by someone else, that a passage comes right after."""
+    return [
+        words[j]
+        if j is not None and passages[j].marks & QUESTION and passages[j].subject != passage.subject
+        else 0.0
+        for passage, j in zip(passages, previous, strict=True)
+    ]
+
+
+def _subjects(query: Query, passages: Sequence[Passage]) -> list[float]:
+    named = {
+        subject: float(not set(query.names).isdisjoint((subject or "").lower().split()))
+        for subject in {passage.subject for passage in passages}
+    }
+    return [named[passage.subject] for passage in passages]
+
+
+def _dates(query: Query, passages: Sequence[Passage]) -> list[float]:
+    """How well each passage's time, or a day that it names, agrees with one that is asked for."""
+    asked = [(start.toordinal(), end.toordinal()) for start, end in query.spans]
+    if not asked:
+        return [0.0] * len(passages)
+    return [
+        max(_agreement(span, start, end) for span in asked for start, end in _days(passage))
+        for passage in passages
+    ]
+
+
+def _days(passage: Passage) -> list[tuple[int, int]]:
+    day = passage.at.toordinal()
+    pairs = (pair.split("-") for pair in passage.dates.split())
+    return [(day, day + 1), *((int(start), int(end)) for start, end in pairs)]
+
+
+def _agreement(asked: tuple[int, int], start: int, end: int) -> float:
+    """1 where two spans of days meet (less if one is far the wider), fading with their distance."""
+    apart = max(0, start - asked[1] + 1, asked[0] - end + 1)
+    return exp(-apart / _FADING)
+
+
+def _phrases(query: Query, passages: Sequence[Passage]) -> list[float]:
+    return [float(sum(_has(passage, phrase) for phrase in query.phrases)) for passage in passages]
+
+
+def _marked(passages: Sequence[Passage], mark: int) -> list[float]:
+    return [float(passage.marks & mark > 0) for passage in passages]
+
+
+def _standardised(column: Sequence[float]) -> list[float]:
+    mean = sum(column) / (len(column) or 1)
+    deviation = sqrt(sum((value - mean) ** 2 for value in column) / (len(column) or 1)) or 1.0
+    return [(value - mean) / deviation for value in column]
+
+
+def _scores(columns: Mapping[str, Sequence[float]], length: int) -> list[float]:
+    scores = [0.0] * length
+    for name, column in columns.items():
+        weight = WEIGHTS[name]
+        scores = [score + weight * value for score, value in zip(scores, column, strict=True)]
+    return scores
+
+
+def _why(query: Query, passage: Passage, found: Mapping[str, float]) -> tuple[str, ...]:
+    """Say in a few words what speaks for a passage."""
+    held = frozenset(passage.terms.split())
+    words = [word for term, word in zip(query.terms, query.words, strict=True) if term in held]
+    reasons = {
+        f"words: {', '.join(words[:_SAID])}": bool(words),
+        "exact phrase": found["phrase"] > 0,
+        f"about {passage.subject}": found["subject"] > 0,
+        f"dated {_said(passage.at)}": found["dates"] > _AGREED,
+        "says when": found["when"] > 0,
+        "has a number": found["number"] > 0,
+        "names someone or something": found["name"] > 0,
+        "reply to a matching question": found["reply"] > 1,
+        "next to a match": found["neighbours"] > 0,
+    }
+    return tuple(reason for reason, holds in reasons.items() if holds) or ("in a matching session",)
+
+
+def _said(day: datetime) -> str:
+    return f"{day.day} {day:%B %Y}"

@@ -1,0 +1,225 @@
+"""Finding: candidates by words, their neighbours, one ranking, and the records themselves."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from agent_mem.recall.passages import Passage, split
+from agent_mem.recall.query import MOST_TERMS, Query, parse
+from agent_mem.recall.ranking import Corpus, Ranked, rank
+from agent_mem.recall.words import terms
+from agent_mem.records import RECORDS
+from agent_mem.records.memory import Memory
+from agent_mem.records.record import Findable, Record, now
+from agent_mem.storage.statements import Row, Transaction
+from agent_mem.storage.store import Store
+
+CANDIDATES = 60
+SAME = 0.9
+"""The share of common words (Jaccard) from which two passages are shown as one."""
+SIMILAR = 0.6
+"""The same, from which a new memory is said to be like an older one."""
+RAREST = 8
+"""How many of its rarest words find what is like a memory."""
+FOREVER = datetime.max.replace(tzinfo=UTC)
+MODELS = {model.KIND: model for model in RECORDS if model.KIND}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to find, and among what."""
+
+    query: str
+    kinds: tuple[str, ...] = ()
+    topic: str | None = None
+    agent: str | None = None
+    project: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    as_of: datetime | None = None
+    limit: int = 10
+
+    def filters(self, query: Query) -> dict[str, Any]:
+        """Give the parameters of the SQL part `passages.allowed`."""
+        kinds = list(self.kinds) or ([query.kind] if query.kind else None)
+        return {
+            "kinds": kinds,
+            "topic": self.topic or query.topic,
+            "agent": self.agent,
+            "project": self.project,
+            "since": self.since or datetime.min.replace(tzinfo=UTC),
+            "until": self.until or FOREVER,
+            "now": now(),
+            "valid_at": self.as_of or now(),
+            "begun_by": self.as_of or FOREVER,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One record that was found, and why."""
+
+    record: Record
+    about: Findable
+    passage: str
+    """The part of its text that was found."""
+    score: float
+    why: tuple[str, ...]
+    features: dict[str, float]
+    coverage: float
+    """The share of the query's words that it has."""
+    alike: int
+    """How many more say nearly the same, and are not shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    hits: list[Found]
+
+
+async def search(store: Store, request: Request) -> Results:
+    """Find what fits a request best."""
+    return await store.engine.read(searching(store, request))
+
+
+def searching(store: Store, request: Request) -> Transaction[Results]:
+    """Find what fits a request best, as part of a transaction."""
+    query = parse(request.query, now())
+    filters = request.filters(query)
+    if query.terms:
+        ranked = yield from ranking(store, query, filters)
+    else:
+        rows = yield store.query("passages.newest", limit=CANDIDATES, **filters)
+        ranked = [Ranked(0.0, passage(row), ("latest",), {}) for row in rows]
+    shown = distinct(ranked, request.limit)
+    hits: list[Found] = []
+    for item, alike in shown:
+        hits.extend((yield from hydrated(store, query, item, alike)))
+    return Results(hits)
+
+
+def ranking(store: Store, query: Query, filters: dict[str, Any]) -> Transaction[list[Ranked]]:
+    """Rank the candidates and what stands beside them in their sessions."""
+    matched = yield store.query(
+        "passages.matching", match=matching(query), limit=CANDIDATES, **filters
+    )
+    if not matched:
+        return []
+    rows = yield store.query("passages.beside", among=[row["n"] for row in matched], **filters)
+    allowed = {row["n"] for row in (matched if query.phrases else rows) if row["allowed"]}
+    corpus = yield from corpus_of(store, query.terms)
+    ranked = rank(query, [passage(row) for row in rows], corpus)
+    return [item for item in ranked if item.passage.n in allowed]
+
+
+def matching(query: Query) -> str:
+    """Write the full-text query: every phrase, any of the words, none of what is excluded."""
+    any_word = " OR ".join(f'"{term}"' for term in query.terms)
+    wanted = " AND ".join([*map(quoted, query.phrases), f"({any_word})"])
+    return " NOT ".join([f"({wanted})", *map(quoted, query.excluded)])
+
+
+def quoted(words: Iterable[str]) -> str:
+    return f'"{" ".join(words)}"'
+
+
+def corpus_of(store: Store, words: Sequence[str]) -> Transaction[Corpus]:
+    """Count what BM25 has to know."""
+    rows = yield store.query("passages.frequencies", terms=list(words))
+    (size,) = yield store.query("passages.totals")
+    frequencies = {row["term"]: row["doc"] for row in rows}
+    return Corpus(frequencies, size["passages"], size["terms"] / max(size["passages"], 1))
+
+
+def passage(row: Row) -> Passage:
+    """Read a row of the index."""
+    return Passage(
+        n=row["n"],
+        record=row["record"],
+        record_id=row["record_id"],
+        part=row["part"],
+        kind=row["kind"],
+        agent_name=row["agent_name"],
+        project=row["project"],
+        session_id=row["session_id"],
+        topic=row["topic"],
+        subject=row["subject"],
+        at=datetime.fromisoformat(row["at"]),
+        importance=row["importance"],
+        terms=row["terms"],
+        marks=row["marks"],
+        dates=row["dates"],
+        previous=row["previous"],
+        next=row["next"],
+    )
+
+
+def distinct(ranked: Iterable[Ranked], limit: int) -> list[tuple[Ranked, int]]:
+    """Keep the best passage of each record, and of those that say nearly the same, one."""
+    kept: list[Ranked] = []
+    words: list[set[str]] = []
+    alike: list[int] = []
+    seen: set[str] = set()
+    for item in ranked:
+        if item.passage.record_id in seen:
+            continue
+        seen.add(item.passage.record_id)
+        mine = set(item.passage.terms.split())
+        twin = next((i for i, other in enumerate(words) if overlap(mine, other) >= SAME), None)
+        if twin is not None:
+            alike[twin] += 1
+        elif len(kept) < limit:
+            kept.append(item)
+            words.append(mine)
+            alike.append(0)
+    return list(zip(kept, alike, strict=True))
+
+
+def overlap(one: set[str], other: set[str]) -> float:
+    """Compare two sets of words (Jaccard 1901): what they share of what they have together."""
+    return len(one & other) / (len(one | other) or 1)
+
+
+def hydrated(store: Store, query: Query, item: Ranked, alike: int) -> Transaction[list[Found]]:
+    """Fetch the record of a passage."""
+    found = item.passage
+    record = yield from store.getting(MODELS[found.record], UUID(found.record_id))
+    about = record.findable() if record else None
+    if record is None or about is None:
+        return []
+    start, end = (split(about.text) or [(0, 0)])[found.part]
+    words = set(found.terms.split())
+    share = sum(term in words for term in query.terms) / (len(query.terms) or 1)
+    return [
+        Found(
+            record=record,
+            about=about,
+            passage=about.text[start:end],
+            score=item.score,
+            why=item.why,
+            features=dict(item.features),
+            coverage=share,
+            alike=alike,
+        )
+    ]
+
+
+def resembling(store: Store, memory: Memory) -> Transaction[list[Memory]]:
+    """Find memories that say nearly the same as one that is about to be written."""
+    words = terms(memory.content)
+    corpus = yield from corpus_of(store, list(dict.fromkeys(words))[: 4 * MOST_TERMS])
+    known = sorted(corpus.frequencies, key=lambda term: corpus.frequencies[term])[:RAREST]
+    if not known:
+        return []
+    query = parse("", now())
+    filters = Request("", kinds=("memory",), project=memory.project).filters(query)
+    match = " OR ".join(f'"{term}"' for term in known)
+    rows = yield store.query("passages.matching", match=match, limit=CANDIDATES, **filters)
+    found: list[Memory] = []
+    for row in rows:
+        if overlap(set(words), set(row["terms"].split())) >= SIMILAR:
+            similar = yield from store.getting(Memory, UUID(row["record_id"]))
+            found += [similar] if similar else []
+    return found

@@ -1,0 +1,28 @@
+"""The vocabulary: one passive model a noun. `RECORDS` names them all."""
+
+from agent_mem.records.behavior import Behavior
+from agent_mem.records.binding import Binding
+from agent_mem.records.decision import Decision
+from agent_mem.records.event import Event
+from agent_mem.records.insight import Insight
+from agent_mem.records.memory import Memory
+from agent_mem.records.record import Record
+from agent_mem.records.run import Run
+from agent_mem.records.session import Session
+from agent_mem.records.skill import Skill
+from agent_mem.records.snapshot import Snapshot
+from agent_mem.records.task import Task
+
+RECORDS: tuple[type[Record], ...] = (
+    Session,
+    Event,
+    Memory,
+    Decision,
+    Snapshot,
+    Task,
+    Skill,
+    Binding,
+    Behavior,
+    Run,
+    Insight,
+)

@@ -1,0 +1,61 @@
+"""The bounded types that records and tools share, so that a limit is written once."""
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+
+MAX_CONTENT = 100_000
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """Refuse what one of the databases cannot keep, or what says nothing."""
+    if "\x00" in text:
+        raise ValueError("holds a NUL character, which cannot be stored: leave it out")
+    if SURROGATE.search(text):
+        raise ValueError("holds half of a surrogate pair, which is not text: send valid Unicode")
+    if not text.strip():
+        raise ValueError("is blank: say something")
+    return text
+
+
+def storable_json(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse JSON that one of the databases cannot keep, or that is too long."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if len(text) > MAX_CONTENT:
+        raise ValueError(f"is longer than {MAX_CONTENT} characters: store less, or in parts")
+    storable(text.replace("\\\\", "").replace("\\u0000", "\x00"))
+    return value
+
+
+def moment(value: object) -> object:
+    """Read an ISO 8601 date or time; a date alone is its midnight in UTC."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return datetime.fromisoformat(value.strip())
+    except ValueError:
+        raise ValueError("is not a date: write 2026-05-01 or 2026-05-01T14:30:00Z") from None
+
+
+def in_utc(value: datetime) -> datetime:
+    """Give every time one zone, since the databases compare what is written."""
+    try:
+        return value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is outside the years that can be stored: use 0002 to 9998") from None
+
+
+Text = Annotated[str, AfterValidator(storable)]
+Name = Annotated[Text, StringConstraints(max_length=200, strip_whitespace=True)]
+Line = Annotated[Text, StringConstraints(max_length=2_000)]
+Content = Annotated[Text, StringConstraints(max_length=MAX_CONTENT)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Names = Annotated[list[Name], Field(max_length=50)]
+Json = Annotated[dict[str, Any], AfterValidator(storable_json)]
+Moment = Annotated[
+    datetime, BeforeValidator(moment), AfterValidator(in_utc), WithJsonSchema({"type": "string"})
+]

@@ -1,0 +1,57 @@
+-- migrate 1 sqlite --
+-- What only this file knows: who it is, what waits for sync, what changed last.
+CREATE TABLE replica (
+    id uuid NOT NULL,
+    clock bigint NOT NULL
+);
+CREATE TABLE outbox (
+    owner text NOT NULL,
+    record text NOT NULL,
+    id uuid NOT NULL,
+    hlc bigint NOT NULL,
+    tries integer NOT NULL,
+    next_at timestamptz,
+    error text,
+    PRIMARY KEY (owner, record, id)
+);
+CREATE TABLE changes (
+    n integer PRIMARY KEY AUTOINCREMENT,
+    uri text NOT NULL
+);
+
+-- query name_replica sqlite --
+-- Give a new file its name; two files never share one.
+INSERT INTO replica (id, clock) SELECT :id, 0 WHERE NOT EXISTS (SELECT 1 FROM replica);
+
+-- query tick sqlite --
+-- Advance the hybrid logical clock: later than all that was seen, and not behind the wall.
+UPDATE replica SET clock = max(clock + 1, :wall) RETURNING id, clock;
+
+-- query mark_dirty sqlite --
+-- Note that a row waits for sync; a row waits once, however often it changes.
+INSERT INTO outbox (owner, record, id, hlc, tries) VALUES (:owner, :record, :id, :hlc, 0)
+ON CONFLICT (owner, record, id) DO UPDATE SET hlc = excluded.hlc, tries = 0, next_at = NULL, error = NULL;
+
+-- query waiting sqlite --
+-- Count what waits for sync.
+SELECT count(*) AS n FROM outbox WHERE owner = :owner;
+
+-- query drop_dirty sqlite --
+-- Forget that a row waits, because it is gone.
+DELETE FROM outbox WHERE owner = :owner AND record = :record AND id = :id;
+
+-- query note_change sqlite --
+-- Tell the other processes which resource is another now.
+INSERT INTO changes (uri) VALUES (:uri);
+
+-- query trim_changes sqlite --
+-- Keep the last thousands: a process looks several times a second.
+DELETE FROM changes WHERE n <= (SELECT max(n) FROM changes) - :keep;
+
+-- query last_change sqlite --
+-- Say where the changes have got to.
+SELECT coalesce(max(n), 0) AS n FROM changes;
+
+-- query changed_since sqlite --
+-- List what changed after a place in the list.
+SELECT DISTINCT uri FROM changes WHERE n > :n;

@@ -1,0 +1,225 @@
+"""The SQLite engine: one file that several processes read and write at the same time."""
+
+import json
+import os
+import sqlite3
+import sys
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+
+from agent_mem.errors import StorageBusy, StorageDamaged, StorageError, StorageFull
+from agent_mem.records.record import uuid7
+from agent_mem.storage import place
+from agent_mem.storage.lock import FileLock
+from agent_mem.storage.migrations import migrating, pending, steps
+from agent_mem.storage.statements import Dialect, Row, Statement, Transaction, queries
+
+T = TypeVar("T")
+
+PRAGMAS = {
+    "busy_timeout": 10_000,
+    "foreign_keys": "ON",
+    "synchronous": "FULL",  # an acknowledged write survives a power cut
+    "trusted_schema": "OFF",
+    "journal_size_limit": 4 << 20,
+    "mmap_size": 0,
+    "temp_store": "MEMORY",
+}
+READERS = 2
+CAUSES = {
+    sqlite3.SQLITE_FULL: StorageFull,
+    sqlite3.SQLITE_BUSY: StorageBusy,
+    sqlite3.SQLITE_LOCKED: StorageBusy,
+    sqlite3.SQLITE_CORRUPT: StorageDamaged,
+    sqlite3.SQLITE_NOTADB: StorageDamaged,
+}
+
+
+def encode(value: object) -> object:
+    """Write a value as SQLite keeps it; times in UTC at one precision, since it compares text."""
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat(timespec="microseconds")
+        case UUID():
+            return str(value)
+        case list() | dict():
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        case _:
+            return value
+
+
+@contextmanager
+def wrapped(path: Path) -> Generator[None]:
+    """Turn the driver's errors into ours, once."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if cause := CAUSES.get(code):
+            raise cause from error
+        raise StorageError(f"{path}: {error}.") from error
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open one connection with the settings that keep what was acknowledged."""
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    connection.row_factory = sqlite3.Row
+    for name, value in PRAGMAS.items():
+        connection.execute(f"PRAGMA {name} = {value}")
+    if sys.platform == "darwin":
+        connection.execute("PRAGMA fullfsync = ON")
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def split(script: str) -> Iterator[str]:
+    """Cut a script into statements (`executescript` would commit before it begins)."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def drive(connection: sqlite3.Connection, transaction: Transaction[T]) -> T:
+    """Run what a transaction yields, until it returns."""
+    try:
+        statement = next(transaction)
+        while True:
+            statement = transaction.send(execute(connection, statement))
+    except StopIteration as end:
+        return end.value
+
+
+def execute(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
+    """Run one statement and fetch all of it: a half-read cursor would pin the WAL."""
+    params = {name: encode(value) for name, value in statement.params.items()}
+    return connection.execute(statement.sql, params).fetchall()
+
+
+def founding() -> Transaction[None]:
+    """Make or update the tables, and give a new file its name."""
+    yield from migrating("sqlite", split)
+    yield Statement(queries("sqlite")["local.name_replica"], {"id": uuid7()})
+
+
+class SQLite:
+    """One file, one writing connection a process, and a few that only read."""
+
+    dialect: Dialect = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = FileLock(path.with_name(path.name + ".lock"))
+        self._writer: sqlite3.Connection = connect(path)
+        self._readers: list[sqlite3.Connection] = []
+        self._writing = CapacityLimiter(1)
+        self._reading = CapacityLimiter(READERS)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path) -> AsyncGenerator["SQLite"]:
+        """Open a file, made and migrated if need be, and close it at the end.
+
+        Raises:
+            UnsafePlace, SchemaError, StorageError: what is wrong with it.
+        """
+        engine = await run_sync(cls._opened, path)
+        try:
+            yield engine
+        finally:
+            # The limiter waits for a write that is under way; the last close checkpoints.
+            await run_sync(engine._closed, limiter=engine._writing)  # noqa: SLF001 - itself
+
+    async def read(self, transaction: Transaction[T]) -> T:
+        """Run a transaction that only reads, on one snapshot."""
+        return await run_sync(partial(self._read, transaction), limiter=self._reading)
+
+    async def write(self, transaction: Transaction[T]) -> T:
+        """Run a transaction whole or not at all; it is on disk when this returns.
+
+        It runs in a thread to its end, so that cancelling the caller cannot tear it.
+        """
+        return await run_sync(partial(self._write, transaction), limiter=self._writing)
+
+    @classmethod
+    def _opened(cls, path: Path) -> "SQLite":
+        path = path.expanduser()
+        place.check(path)
+        prepare(path)
+        with wrapped(path):
+            engine = cls(path)
+            with engine._lock:
+                engine._writer.execute("PRAGMA journal_mode = WAL")
+                engine._readers = [connect(path, read_only=True) for _ in range(READERS)]
+            if engine._stale():
+                engine._write(founding())
+        return engine
+
+    def _stale(self) -> bool:
+        """Look whether migrations are due, without the lock: mostly they are not."""
+        exists = "SELECT 1 FROM sqlite_master WHERE name = 'schema_ledger'"
+        if not self._writer.execute(exists).fetchall():
+            return True
+        ledger = self._writer.execute(queries(self.dialect)["ledger.all"]).fetchall()
+        return bool(pending(steps(self.dialect), ledger))
+
+    def _closed(self) -> None:
+        with self._lock:
+            for connection in (*self._readers, self._writer):
+                connection.close()
+        self._lock.close()
+
+    def _read(self, transaction: Transaction[T]) -> T:
+        connection = self._readers.pop()
+        try:
+            with wrapped(self.path), within(connection, "BEGIN"):
+                return drive(connection, transaction)
+        finally:
+            self._readers.append(connection)
+
+    def _write(self, transaction: Transaction[T]) -> T:
+        with wrapped(self.path), self._lock, within(self._writer, "BEGIN IMMEDIATE"):
+            return drive(self._writer, transaction)
+
+
+@contextmanager
+def within(connection: sqlite3.Connection, begin: str) -> Generator[None]:
+    """Commit what happens inside, or take all of it back."""
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def prepare(path: Path) -> None:
+    """Make the folder and the file for their owner's eyes only."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def sound(path: Path) -> str:
+    """Check every page and index of a file; `ok`, or the first thing that is wrong."""
+    with closing(connect(path, read_only=True)) as connection:
+        return connection.execute("PRAGMA integrity_check").fetchone()[0]
+
+
+def facts(path: Path) -> Mapping[str, Any]:
+    """Tell the library's version and the size of the file with its log, in bytes."""
+    sizes = (file.stat().st_size for file in path.parent.glob(path.name + "*"))
+    return {"sqlite": sqlite3.sqlite_version, "bytes": sum(sizes)}

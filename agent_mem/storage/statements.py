@@ -1,0 +1,117 @@
+"""SQL by name: the blocks of the `.sql` files, and what is derived from a model's fields.
+
+A block starts with a line of its own and ends at the next:
+
+    -- migrate 1 --              one step of this file's history, on every database
+    -- migrate 2 sqlite --       a step for one database only
+    -- query by_topic --         a statement, with a sentence that says what it is for
+    -- part allowed --           what several queries of this file share, as `{allowed}`
+"""
+
+import re
+from collections.abc import Generator, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
+
+from agent_mem.records.record import Record
+
+Dialect = Literal["sqlite", "postgres"]
+Row: TypeAlias = Mapping[str, Any]
+T = TypeVar("T")
+
+
+class Statement(NamedTuple):
+    """One SQL text with its named parameters (`:name`)."""
+
+    sql: str
+    params: Mapping[str, Any]
+
+
+Transaction: TypeAlias = Generator[Statement, list[Row], T]
+"""What a transaction does, without a database: it yields statements and is sent their rows.
+
+An engine drives it to its end inside one transaction, so that the same function runs in
+SQLite's thread and over PostgreSQL's connection, and nothing is ever awaited in between.
+"""
+
+
+class Block(NamedTuple):
+    file: str
+    verb: Literal["migrate", "query", "part"]
+    name: str
+    dialect: Dialect | None
+    text: str
+
+
+PART = re.compile(r"\{(\w+)\}")
+HEADER = re.compile(r"^-- (migrate|query|part) (\w+)(?: (sqlite|postgres))? --\n", re.MULTILINE)
+
+
+@cache
+def blocks() -> tuple[Block, ...]:
+    """Read every block of every `.sql` file, in the order of the files' names."""
+    folder = files("agent_mem.storage") / "sql"
+    paths = sorted((path for path in folder.iterdir()), key=lambda path: path.name)
+    return tuple(
+        block
+        for path in paths
+        for block in parse(path.name.removesuffix(".sql"), path.read_text(encoding="utf-8"))
+    )
+
+
+def parse(file: str, text: str) -> list[Block]:
+    """Cut one file into its blocks."""
+    pieces = HEADER.split(text)[1:]
+    return [
+        Block(file, verb, name, dialect, body.strip())  # pyright: ignore[reportArgumentType] - the pattern holds it
+        for verb, name, dialect, body in zip(*(pieces[i::4] for i in range(4)), strict=True)
+    ]
+
+
+@cache
+def queries(dialect: Dialect) -> dict[str, str]:
+    """Name every query that this database understands: `file.name` to its text."""
+    parts = {(b.file, b.name): b.text for b in blocks() if b.verb == "part"}
+    return {
+        f"{block.file}.{block.name}": PART.sub(lambda m, b=block: parts[b.file, m[1]], block.text)
+        for block in blocks()
+        if block.verb == "query" and block.dialect in (None, dialect)
+    }
+
+
+@cache
+def upsert(model: type[Record]) -> str:
+    """Write a whole row, unless a later one is there: `(hlc, origin)` decides."""
+    names = list(model.model_fields)
+    values = ", ".join(f":{name}" for name in names)
+    changes = ", ".join(f"{n} = excluded.{n}" for n in names if n not in ("owner", "id"))
+    return (
+        f"INSERT INTO {model.TABLE} ({', '.join(names)}) VALUES ({values}) "  # noqa: S608 - our own names
+        f"ON CONFLICT (owner, id) DO UPDATE SET {changes} "
+        f"WHERE (excluded.hlc, excluded.origin) > ({model.TABLE}.hlc, {model.TABLE}.origin)"
+    )
+
+
+@cache
+def select(model: type[Record]) -> str:
+    """Read one row by its key."""
+    return f"SELECT * FROM {model.TABLE} WHERE owner = :owner AND id = :id"  # noqa: S608 - our own names
+
+
+@cache
+def page(model: type[Record]) -> str:
+    """Read the rows after a key, in the order of their ids."""
+    return (
+        f"SELECT * FROM {model.TABLE} WHERE owner = :owner AND id > :after "  # noqa: S608 - our own names
+        "ORDER BY id LIMIT :limit"
+    )
+
+
+@cache
+def count(model: type[Record]) -> str:
+    """Count the rows that are not deleted."""
+    return (
+        f"SELECT count(*) AS n FROM {model.TABLE} "  # noqa: S608 - our own names
+        "WHERE owner = :owner AND deleted_at IS NULL"
+    )

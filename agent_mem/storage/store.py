@@ -1,0 +1,111 @@
+"""Records in and out of a database: one class for every kind and every engine."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol, TypeVar, get_origin
+from uuid import UUID
+
+from agent_mem.records import RECORDS
+from agent_mem.records.record import Record, now
+from agent_mem.storage import statements
+from agent_mem.storage.statements import Dialect, Row, Statement, Transaction
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+
+CHANGES_KEPT = 5_000
+
+
+class Engine(Protocol):
+    """A database that runs transactions: SQLite here, PostgreSQL beside it."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    async def read(self, transaction: Transaction[T]) -> T: ...
+
+    async def write(self, transaction: Transaction[T]) -> T: ...
+
+
+@cache
+def _json_fields(model: type[Record]) -> frozenset[str]:
+    fields = model.model_fields.items()
+    return frozenset(n for n, field in fields if get_origin(field.annotation) in (list, dict))
+
+
+def decode(model: type[R], row: Row) -> R:
+    """Read a row as its record; JSON comes as text from SQLite, as itself from PostgreSQL."""
+    values: dict[str, Any] = dict(row)
+    for name in _json_fields(model):
+        if isinstance(values[name], str):
+            values[name] = json.loads(values[name])
+    return model.model_validate(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One owner's records. Its generators are transactions, or parts of a larger one."""
+
+    engine: Engine
+    owner: str
+    index: Callable[["Store", Record], Transaction[None]]
+    """Keeps what recall searches in step with a record, in the transaction that writes it."""
+
+    async def get(self, model: type[R], key: UUID) -> R | None:
+        """Fetch one record; None if there is none, or if it was forgotten."""
+        return await self.engine.read(self.getting(model, key))
+
+    async def put(self, *records: Record) -> None:
+        """Write records, all or none."""
+        await self.engine.write(self.putting(*records))
+
+    async def find(self, model: type[R], name: str, /, **params: object) -> list[R]:
+        """Run a named query whose rows are whole records."""
+        return [decode(model, row) for row in await self.rows(name, **params)]
+
+    async def rows(self, name: str, /, **params: object) -> list[Row]:
+        """Run a named query that reads."""
+        return await self.engine.read(self.asking(name, **params))
+
+    def query(self, name: str, /, **params: object) -> Statement:
+        """Name a statement (`file.name`) and give it its parameters; the owner is added."""
+        sql = statements.queries(self.engine.dialect)[name]
+        return Statement(sql, {"owner": self.owner, **params})
+
+    def asking(self, name: str, /, **params: object) -> Transaction[list[Row]]:
+        return (yield self.query(name, **params))
+
+    def getting(
+        self, model: type[R], key: UUID, *, forgotten: bool = False
+    ) -> Transaction[R | None]:
+        rows = yield Statement(statements.select(model), {"owner": self.owner, "id": key})
+        found = [decode(model, row) for row in rows]
+        return next((r for r in found if forgotten or r.deleted_at is None), None)
+
+    def locating(self, key: UUID) -> Transaction[list[Record]]:
+        """Look for an id among all that recall can find, forgotten or not."""
+        found: list[Record] = []
+        for model in RECORDS:
+            record = (yield from self.getting(model, key, forgotten=True)) if model.KIND else None
+            found += [record] if record else []
+        return found
+
+    def putting(self, *records: Record) -> Transaction[None]:
+        for record in records:
+            yield from self.saving(record)
+
+    def saving(self, record: R) -> Transaction[R]:
+        """Write one row, its index and its outbox entry, stamped with this file's clock."""
+        (tick,) = yield self.query("local.tick", wall=(time.time_ns() // 1_000_000) << 16)
+        stamp = {"owner": self.owner, "updated_at": now(), "hlc": tick["clock"]}
+        stamped = record.model_copy(update={**stamp, "origin": UUID(tick["id"])})
+        yield Statement(statements.upsert(type(record)), stamped.model_dump())
+        yield self.query("local.mark_dirty", record=record.TABLE, id=record.id, hlc=stamped.hlc)
+        for uri in stamped.uris():
+            yield self.query("local.note_change", uri=uri)
+        yield self.query("local.trim_changes", keep=CHANGES_KEPT)
+        yield from self.index(self, stamped)
+        return stamped

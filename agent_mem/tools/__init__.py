@@ -1,0 +1,25 @@
+"""What a model may do: one module a noun, one function a verb. `TOOLS` names them all."""
+
+from agent_mem.tools.behaviors import list_behaviors, run_behavior
+from agent_mem.tools.decisions import log_decision, log_outcome
+from agent_mem.tools.events import log_event
+from agent_mem.tools.memories import forget, remember
+from agent_mem.tools.recall import recall
+from agent_mem.tools.sessions import restore_session, save_session
+from agent_mem.tools.skills import list_skills, load_skill
+from agent_mem.tools.tool import Tool
+
+TOOLS: tuple[Tool, ...] = (
+    Tool(recall, reads=True),
+    Tool(remember),
+    Tool(forget, destroys=True, repeatable=True),
+    Tool(log_event),
+    Tool(log_decision),
+    Tool(log_outcome, repeatable=True),
+    Tool(restore_session, reads=True),
+    Tool(save_session),
+    Tool(list_skills, reads=True),
+    Tool(load_skill, reads=True),
+    Tool(list_behaviors, reads=True),
+    Tool(run_behavior),
+)

@@ -1,0 +1,186 @@
+from datetime import timedelta
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from agent_mem.app import App
+from agent_mem.errors import InvalidInput, NotFound
+from agent_mem.recall.search import resembling
+from agent_mem.records.fields import Content, Moment, Name, Names, Share
+from agent_mem.records.memory import Memory, MemoryKind
+from agent_mem.records.record import Record, named_id, now, uuid7
+from agent_mem.storage.statements import Transaction
+from agent_mem.storage.store import decode
+from agent_mem.tools.scope import Agent, Project, Scope, SessionName, entering, known_id
+from agent_mem.tools.tool import Result
+
+UNDO = timedelta(days=30)
+LISTED = 50
+EXCERPT = 120
+
+
+class Brief(Result):
+    id: UUID
+    text: str
+
+
+class Remembered(Result):
+    id: UUID
+    status: Literal["new", "reinforced", "correction", "repeated"]
+    similar: list[Brief]
+
+
+async def remember(
+    app: App,
+    *,
+    content: Annotated[Content, Field(description="One thing to remember, in full sentences")],
+    topic: Annotated[Name | None, Field(description="Short name to file it under")] = None,
+    kind: MemoryKind = "fact",
+    subject: Annotated[Name | None, Field(description="Who or what it is about")] = None,
+    occurred_at: Annotated[Moment | None, Field(description="When, ISO 8601")] = None,
+    session: SessionName = None,
+    relevance: Annotated[Share, Field(description="0 to 1")] = 0.5,
+    tags: Names | None = None,
+    supersedes: Annotated[Name | None, Field(description="Id of the memory it corrects")] = None,
+    expires_in: Annotated[
+        float | None, Field(gt=0, le=36_500, description="Days to keep it; default: for ever")
+    ] = None,
+    key: Annotated[Name | None, Field(description="Makes a retry harmless")] = None,
+    agent: Agent = None,
+    project: Project = None,
+) -> Remembered:
+    """Remember a lasting fact, preference, plan, error or result, for every later conversation.
+
+    Call it whenever you learn something worth knowing next time. The same content again
+    reinforces it. When a fact changes, name the old one in supersedes. Returns the id, and
+    memories that say nearly the same.
+    """
+    scope = Scope.of(app, agent, project)
+    memory = Memory(
+        id=named_id("key", app.store.owner, key) if key else uuid7(),
+        agent_name=scope.agent_name,
+        project=scope.project,
+        topic=topic,
+        subject=subject,
+        occurred_at=occurred_at,
+        kind=kind,
+        content=content,
+        relevance=relevance,
+        tags=tags or [],
+        expires_at=now() + timedelta(days=expires_in) if expires_in else None,
+    )
+    old = known_id(supersedes, "memory") if supersedes else None
+    similar = await app.store.engine.read(resembling(app.store, memory))
+
+    def remembering() -> Transaction[Remembered]:
+        session_id = yield from entering(app, session, scope)
+        new = memory.model_copy(update={"session_id": session_id})
+        return (yield from keeping(app, new, old))
+
+    done = await app.store.engine.write(remembering())
+    near = [Brief(id=m.id, text=excerpt(m.content)) for m in similar if m.id not in (done.id, old)]
+    return done.model_copy(update={"similar": near})
+
+
+def keeping(app: App, memory: Memory, old: UUID | None) -> Transaction[Remembered]:
+    """Write a memory: as new, as a correction of another, or as one more time of the same."""
+    if (yield from app.store.getting(Memory, memory.id)) is not None:
+        return Remembered(id=memory.id, status="repeated", similar=[])
+    if old is not None:
+        return (yield from correcting(app, memory, old))
+    memory = memory.model_copy(update={"content_hash": memory.fingerprint()})
+    for row in (yield app.store.query("memories.same", content_hash=memory.content_hash)):
+        same = decode(Memory, row)
+        relevance = max(same.relevance, memory.relevance)
+        again = {"reinforced": same.reinforced + 1, "relevance": relevance}
+        yield from app.store.saving(same.model_copy(update=again))
+        return Remembered(id=same.id, status="reinforced", similar=[])
+    yield from app.store.saving(memory)
+    return Remembered(id=memory.id, status="new", similar=[])
+
+
+def correcting(app: App, memory: Memory, old: UUID) -> Transaction[Remembered]:
+    """Write a correction; what it corrects stays, and is found when asked for its time."""
+    before = yield from app.store.getting(Memory, old)
+    if before is None:
+        raise NotFound(f"There is no memory `{old}` to correct: recall gives the ids.")
+    if before.superseded_by:
+        raise InvalidInput(
+            f"Memory `{old}` was corrected already: correct `{before.superseded_by}`."
+        )
+    since = memory.occurred_at or memory.created_at
+    new = memory.model_copy(update={"content_hash": memory.fingerprint(), "valid_from": since})
+    yield from app.store.saving(new)
+    end = {"superseded_by": new.id, "valid_until": since}
+    yield from app.store.saving(before.model_copy(update=end))
+    return Remembered(id=new.id, status="correction", similar=[])
+
+
+class Forgotten(Result):
+    count: int
+    forgotten: list[Brief]
+    restored: list[Brief]
+
+
+async def forget(
+    app: App,
+    *,
+    id: Annotated[Name | None, Field(description="What recall gave an id for")] = None,  # noqa: A002 - what a caller calls it
+    topic: Annotated[Name | None, Field(description="All memories of a topic")] = None,
+    undo: Annotated[bool, Field(description="Bring back what was forgotten")] = False,
+) -> Forgotten:
+    """Forget one memory, event or decision by id, or all memories of a topic.
+
+    It can be undone for 30 days. Returns what was forgotten (or brought back).
+    """
+    if (id is None) == (topic is None):
+        raise InvalidInput("forget needs either `id` or `topic`, and not both.")
+    key = known_id(id, "memory") if id else None
+
+    def forgetting() -> Transaction[list[Record]]:
+        found = yield from named(app, key, topic, undo=undo)
+        for record in found:
+            gone = None if undo else now()
+            yield from app.store.saving(record.model_copy(update={"deleted_at": gone}))
+        return found
+
+    found = await app.store.engine.write(forgetting())
+    if not found:
+        raise NotFound(missing(id, topic, undo=undo))
+    briefs = [Brief(id=r.id, text=excerpt(text_of(r))) for r in found[:LISTED]]
+    return Forgotten(
+        count=len(found), forgotten=[] if undo else briefs, restored=briefs if undo else []
+    )
+
+
+def named(
+    app: App, key: UUID | None, topic: str | None, *, undo: bool
+) -> Transaction[list[Record]]:
+    """Find what is meant: what is there to forget, or was forgotten and can come back."""
+    if key is None:
+        rows = yield app.store.query("memories.all_of_topic", topic=topic)
+        records: list[Record] = [decode(Memory, row) for row in rows]
+    else:
+        records = yield from app.store.locating(key)
+    if not undo:
+        return [r for r in records if r.deleted_at is None]
+    return [r for r in records if r.deleted_at and r.deleted_at > now() - UNDO]
+
+
+def missing(key: str | None, topic: str | None, *, undo: bool) -> str:
+    what = f"with the id `{key}`" if key else f"under the topic `{topic}`"
+    if undo:
+        return f"Nothing {what} was forgotten in the last {UNDO.days} days."
+    return f"There is nothing {what}: recall gives ids and topics."
+
+
+def text_of(record: Record) -> str:
+    found = record.findable()
+    return found.text if found else ""
+
+
+def excerpt(text: str) -> str:
+    """Show enough of a text to know it by."""
+    text = " ".join(text.split())
+    return text if len(text) <= EXCERPT else text[: EXCERPT - 1].rstrip() + "…"

@@ -11,6 +11,7 @@ from agent_mem.records.run import Run
 from agent_mem.records.session import Session
 from agent_mem.records.skill import Skill
 from agent_mem.records.snapshot import Snapshot
+from agent_mem.records.solution import Solution
 from agent_mem.records.task import Task
 
 RECORDS: tuple[type[Record], ...] = (
@@ -20,6 +21,7 @@ RECORDS: tuple[type[Record], ...] = (
     Decision,
     Snapshot,
     Task,
+    Solution,
     Skill,
     Binding,
     Behavior,

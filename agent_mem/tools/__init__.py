@@ -7,6 +7,7 @@ from agent_mem.tools.memories import forget, remember
 from agent_mem.tools.recall import recall
 from agent_mem.tools.sessions import restore_session, save_session
 from agent_mem.tools.skills import list_skills, load_skill
+from agent_mem.tools.solutions import find_solution, record_solution
 from agent_mem.tools.tool import Tool
 
 TOOLS: tuple[Tool, ...] = (
@@ -18,6 +19,8 @@ TOOLS: tuple[Tool, ...] = (
     Tool(log_outcome, repeatable=True),
     Tool(restore_session, reads=True),
     Tool(save_session),
+    Tool(find_solution, reads=True),
+    Tool(record_solution),
     Tool(list_skills, reads=True),
     Tool(load_skill, reads=True),
     Tool(list_behaviors, reads=True),

@@ -1,0 +1,66 @@
+from typing import ClassVar
+
+from pydantic import BaseModel, Field
+
+from agent_mem.records.fields import Content, Line, Moment
+from agent_mem.records.record import Findable, Record
+
+
+class Attempt(BaseModel):
+    """One way to solve a problem, and how often it worked."""
+
+    solution: Content
+    success_count: int = 0
+    usage_count: int = 0
+
+    def promise(self) -> float:
+        """Estimate how likely it works next time (Laplace's rule of succession)."""
+        return (self.success_count + 1) / (self.usage_count + 2)
+
+
+class Solution(Record):
+    """A problem, what solves it best, and what else was tried."""
+
+    TABLE: ClassVar[str] = "knowledge_base"
+    KIND: ClassVar[str] = "solution"
+
+    agent_name: str
+    project: str | None = None
+    problem_signature: str
+    problem_description: Line
+    solution: Content
+    success_count: int = 0
+    usage_count: int = 0
+    success_rate: float = 0.0
+    last_used: Moment | None = None
+    others: list[Attempt] = Field(default_factory=list[Attempt])
+
+    def findable(self) -> Findable:
+        return Findable(
+            text=f"{self.problem_description}\n{self.solution}",
+            at=self.last_used or self.created_at,
+            agent_name=self.agent_name,
+            project=self.project,
+            importance=self.success_rate,
+        )
+
+    def tried(self, solution: str, *, worked: bool) -> "Solution":
+        """Count one more attempt; the one that is likeliest to work comes first."""
+        mine = Attempt(
+            solution=self.solution, success_count=self.success_count, usage_count=self.usage_count
+        )
+        known = {attempt.solution: attempt for attempt in (mine, *self.others)}
+        before = known.get(solution, Attempt(solution=solution))
+        known[solution] = Attempt(
+            solution=solution,
+            success_count=before.success_count + worked,
+            usage_count=before.usage_count + 1,
+        )
+        best, *others = sorted(known.values(), key=lambda attempt: -attempt.promise())
+        return self.model_copy(
+            update={
+                **best.model_dump(),
+                "success_rate": best.success_count / best.usage_count,
+                "others": others,
+            }
+        )

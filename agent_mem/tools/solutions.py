@@ -1,0 +1,114 @@
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from agent_mem.app import App
+from agent_mem.recall.search import Request, searching
+from agent_mem.records.fields import Content, Line
+from agent_mem.records.record import named_id, now
+from agent_mem.records.signature import signature
+from agent_mem.records.solution import Solution
+from agent_mem.storage.statements import Transaction
+from agent_mem.tools.scope import Agent, Project, Scope
+from agent_mem.tools.tool import Result
+
+Problem = Annotated[Line, Field(description="The problem: its error message, or in words")]
+
+
+class Known(Result):
+    id: UUID
+    problem: str
+    solution: str
+    worked: int
+    used: int
+    others: list[str]
+    exact: bool | None
+    """It is the same problem but for its numbers."""
+
+
+class KnownSolutions(Result):
+    solutions: list[Known]
+    note: str | None = None
+
+
+async def find_solution(
+    app: App,
+    *,
+    problem: Problem,
+    limit: Annotated[int, Field(ge=1, le=20)] = 3,
+) -> KnownSolutions:
+    """Find known solutions to a problem, with how often each worked. Call it before you debug."""
+    key = solution_id(app, problem)
+
+    def finding() -> Transaction[list[Solution]]:
+        same = yield from app.store.getting(Solution, key)
+        request = Request(query=problem, kinds=("solution",), limit=limit)
+        hits = (yield from searching(app.store, request)).hits
+        like = [hit.record for hit in hits if isinstance(hit.record, Solution)]
+        return [*([same] if same else []), *(found for found in like if found.id != key)]
+
+    found = await app.store.engine.read(finding())
+    return KnownSolutions(
+        solutions=[known(solution, key) for solution in found[:limit]],
+        note=None if found else "No solution is known. Record yours with record_solution.",
+    )
+
+
+class Recorded(Result):
+    id: UUID
+    solution: str
+    worked: int
+    used: int
+
+
+async def record_solution(
+    app: App,
+    *,
+    problem: Problem,
+    solution: Annotated[Content, Field(description="What was done about it")],
+    worked: bool = True,
+    agent: Agent = None,
+    project: Project = None,
+) -> Recorded:
+    """Record what solved a problem, or that it did not; every attempt counts.
+
+    Returns the solution that is likeliest to work by now.
+    """
+    scope = Scope.of(app, agent, project)
+    key = solution_id(app, problem)
+    first = Solution(
+        id=key,
+        agent_name=scope.agent_name,
+        project=scope.project,
+        problem_signature=signature(problem),
+        problem_description=problem,
+        solution=solution,
+    )
+
+    def recording() -> Transaction[Solution]:
+        before = yield from app.store.getting(Solution, key)
+        counted = (before or first).tried(solution, worked=worked)
+        return (yield from app.store.saving(counted.model_copy(update={"last_used": now()})))
+
+    saved = await app.store.engine.write(recording())
+    return Recorded(
+        id=key, solution=saved.solution, worked=saved.success_count, used=saved.usage_count
+    )
+
+
+def solution_id(app: App, problem: str) -> UUID:
+    """Give the same problem the same id, on every machine."""
+    return named_id("solution", app.store.owner, signature(problem))
+
+
+def known(solution: Solution, asked: UUID) -> Known:
+    return Known(
+        id=solution.id,
+        problem=solution.problem_description,
+        solution=solution.solution,
+        worked=solution.success_count,
+        used=solution.usage_count,
+        others=[attempt.solution for attempt in solution.others],
+        exact=True if solution.id == asked else None,
+    )

@@ -83,13 +83,19 @@ def described(tool: Tool) -> ToolInfo:
         name=tool.name,
         description=tool.description,
         input_schema=tool.schema,
-        annotations=ToolAnnotations(
-            read_only_hint=tool.reads,
-            destructive_hint=tool.destroys,
-            idempotent_hint=tool.repeatable or tool.reads,
-            open_world_hint=False,
-        ),
+        annotations=hints(tool),
         _meta=meta,
+    )
+
+
+def hints(tool: Tool) -> ToolAnnotations:
+    """Say what a call may do, where it is not what a client assumes of every tool."""
+    if tool.reads:
+        return ToolAnnotations(read_only_hint=True, open_world_hint=False)
+    return ToolAnnotations(
+        destructive_hint=None if tool.destroys else False,
+        idempotent_hint=tool.repeatable or None,
+        open_world_hint=False,
     )
 
 

@@ -13,7 +13,9 @@ from pydantic_core import ErrorDetails
 from agent_mem.app import App
 from agent_mem.errors import InvalidInput
 
-UNSAID = frozenset({"title", "properties", "default", "minLength", "maxLength", "maxItems"})
+UNSAID = frozenset(
+    {"title", "properties", "default", "additionalProperties", "minLength", "maxLength", "maxItems"}
+)
 
 
 class Result(BaseModel):

@@ -17,6 +17,8 @@ from agent_mem.storage.statements import Row, Transaction
 from agent_mem.storage.store import Store
 
 CANDIDATES = 60
+CLOSE_LOOK = 3
+"""How many times as many passages as are asked for are looked at for being the same."""
 SAME = 0.9
 """The share of common words (Jaccard) from which two passages are shown as one."""
 SIMILAR = 0.6
@@ -89,7 +91,7 @@ def searching(store: Store, request: Request) -> Transaction[Results]:
     query = parse(request.query, now())
     filters = request.filters(query)
     if query.terms:
-        ranked = yield from ranking(store, query, filters)
+        ranked = yield from ranking(store, query, filters, CLOSE_LOOK * request.limit)
     else:
         rows = yield store.query("passages.newest", limit=CANDIDATES, **filters)
         ranked = [Ranked(0.0, passage(row), ("latest",), {}) for row in rows]
@@ -100,8 +102,10 @@ def searching(store: Store, request: Request) -> Transaction[Results]:
     return Results(hits)
 
 
-def ranking(store: Store, query: Query, filters: dict[str, Any]) -> Transaction[list[Ranked]]:
-    """Rank the candidates and what stands beside them in their sessions."""
+def ranking(
+    store: Store, query: Query, filters: dict[str, Any], limit: int
+) -> Transaction[list[Ranked]]:
+    """Rank the candidates and what stands beside them in their sessions; give the best."""
     matched = yield store.query(
         "passages.matching", match=matching(query), limit=CANDIDATES, **filters
     )
@@ -110,7 +114,9 @@ def ranking(store: Store, query: Query, filters: dict[str, Any]) -> Transaction[
     rows = yield store.query("passages.beside", among=[row["n"] for row in matched], **filters)
     allowed = {row["n"] for row in (matched if query.phrases else rows) if row["allowed"]}
     corpus = yield from corpus_of(store, query.terms)
-    ranked = rank(query, [passage(row) for row in rows], corpus)
+    # What is not allowed may stand beside what is; so many more are ranked.
+    most = limit + len(rows) - len(allowed)
+    ranked = rank(query, [passage(row) for row in rows], corpus, most)
     return [item for item in ranked if item.passage.n in allowed]
 
 

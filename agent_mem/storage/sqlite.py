@@ -5,7 +5,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -120,11 +120,17 @@ class SQLite:
 
     dialect: Dialect = "sqlite"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, opened: ExitStack) -> None:
         self.path = path
         self._lock = FileLock(path.with_name(path.name + ".lock"))
-        self._writer: sqlite3.Connection = connect(path)
-        self._readers: list[sqlite3.Connection] = []
+        opened.callback(self._lock.close)
+        with self._lock:
+            self._writer = opened.enter_context(closing(connect(path)))
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            self._readers = [
+                opened.enter_context(closing(connect(path, read_only=True))) for _ in range(READERS)
+            ]
+        self._opened = opened
         self._writing = CapacityLimiter(1)
         self._reading = CapacityLimiter(READERS)
 
@@ -136,12 +142,12 @@ class SQLite:
         Raises:
             UnsafePlace, SchemaError, StorageError: what is wrong with it.
         """
-        engine = await run_sync(cls._opened, path)
+        engine = await run_sync(cls._open, path)
         try:
             yield engine
         finally:
             # The limiter waits for a write that is under way; the last close checkpoints.
-            await run_sync(engine._closed, limiter=engine._writing)  # noqa: SLF001 - itself
+            await run_sync(engine._close, limiter=engine._writing)  # noqa: SLF001 - itself
 
     async def read(self, transaction: Transaction[T]) -> T:
         """Run a transaction that only reads, on one snapshot."""
@@ -155,17 +161,15 @@ class SQLite:
         return await run_sync(partial(self._write, transaction), limiter=self._writing)
 
     @classmethod
-    def _opened(cls, path: Path) -> "SQLite":
+    def _open(cls, path: Path) -> "SQLite":
         path = path.expanduser()
         place.check(path)
         prepare(path)
-        with wrapped(path):
-            engine = cls(path)
-            with engine._lock:
-                engine._writer.execute("PRAGMA journal_mode = WAL")
-                engine._readers = [connect(path, read_only=True) for _ in range(READERS)]
+        with wrapped(path), ExitStack() as opened:
+            engine = cls(path, opened)
             if engine._stale():
                 engine._write(founding())
+            engine._opened = opened.pop_all()
         return engine
 
     def _stale(self) -> bool:
@@ -176,11 +180,11 @@ class SQLite:
         ledger = self._writer.execute(queries(self.dialect)["ledger.all"]).fetchall()
         return bool(pending(steps(self.dialect), ledger))
 
-    def _closed(self) -> None:
+    def _close(self) -> None:
         with self._lock:
             for connection in (*self._readers, self._writer):
                 connection.close()
-        self._lock.close()
+        self._opened.close()
 
     def _read(self, transaction: Transaction[T]) -> T:
         connection = self._readers.pop()

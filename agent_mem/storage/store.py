@@ -102,10 +102,22 @@ class Store:
         (tick,) = yield self.query("local.tick", wall=(time.time_ns() // 1_000_000) << 16)
         stamp = {"owner": self.owner, "updated_at": now(), "hlc": tick["clock"]}
         stamped = record.model_copy(update={**stamp, "origin": UUID(tick["id"])})
-        yield Statement(statements.upsert(type(record)), stamped.model_dump())
-        yield self.query("local.mark_dirty", record=record.TABLE, id=record.id, hlc=stamped.hlc)
-        for uri in stamped.uris():
+        yield from self._writing(stamped)
+        return stamped
+
+    def restoring(self, record: Record) -> Transaction[bool]:
+        """Write one row as it is, if none as late is there; tell whether it was written."""
+        yield self.query("local.advance", hlc=record.hlc)
+        return (yield from self._writing(record))
+
+    def _writing(self, record: Record) -> Transaction[bool]:
+        """Write one row, and only if it is the later one, its index and its outbox entry."""
+        upsert = statements.upsert(type(record)) + " RETURNING id"
+        if not (yield Statement(upsert, record.model_dump())):
+            return False
+        yield self.query("local.mark_dirty", record=record.TABLE, id=record.id, hlc=record.hlc)
+        for uri in record.uris():
             yield self.query("local.note_change", uri=uri)
         yield self.query("local.trim_changes", keep=CHANGES_KEPT)
-        yield from self.index(self, stamped)
-        return stamped
+        yield from self.index(self, record)
+        return True

@@ -62,6 +62,7 @@ ORDER BY created_at DESC, id DESC LIMIT :limit;
 -- List the decisions whose outcome, known in a time window, was a failure.
 SELECT * FROM decisions
 WHERE owner = :owner AND deleted_at IS NULL AND outcome_at >= :since AND NOT success
+  AND (CAST(:project AS text) IS NULL OR project = :project)
 ORDER BY outcome_at LIMIT :limit;
 
 -- query expired --

@@ -27,6 +27,10 @@ INSERT INTO replica (id, clock) SELECT :id, 0 WHERE NOT EXISTS (SELECT 1 FROM re
 -- Advance the hybrid logical clock: later than all that was seen, and not behind the wall.
 UPDATE replica SET clock = max(clock + 1, :wall) RETURNING id, clock;
 
+-- query advance sqlite --
+-- Note that a row of this time was seen: all that is written from now on is later.
+UPDATE replica SET clock = :hlc WHERE clock < :hlc;
+
 -- query mark_dirty sqlite --
 -- Note that a row waits for sync; a row waits once, however often it changes.
 INSERT INTO outbox (owner, record, id, hlc, tries) VALUES (:owner, :record, :id, :hlc, 0)

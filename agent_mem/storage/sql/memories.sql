@@ -37,8 +37,7 @@ CREATE INDEX memories_topic ON memories (owner, topic);
 -- query same --
 -- Find the memory that says the same.
 SELECT * FROM memories
-WHERE owner = :owner AND content_hash = :content_hash AND deleted_at IS NULL AND superseded_by IS NULL
-ORDER BY id LIMIT 1;
+WHERE owner = :owner AND content_hash = :content_hash AND deleted_at IS NULL AND superseded_by IS NULL;
 
 -- query topics --
 -- List the topics after a name, with how much is known of each and since when.
@@ -82,6 +81,7 @@ SELECT * FROM memories WHERE owner = :owner AND topic = :topic ORDER BY id;
 -- Count the memories that changed in a time window, by topic.
 SELECT topic, count(*) AS memories FROM memories
 WHERE owner = :owner AND topic IS NOT NULL AND updated_at >= :since AND deleted_at IS NULL
+  AND (CAST(:project AS text) IS NULL OR project = :project)
 GROUP BY topic ORDER BY memories DESC, topic LIMIT :limit;
 
 -- query expired --

@@ -95,9 +95,9 @@ WHERE f.passages_fts MATCH :match AND {allowed}
 ORDER BY f.rank LIMIT :limit;
 
 -- query newest sqlite --
--- List the latest passages, among what is allowed.
+-- List the first passages of the latest records, among what is allowed.
 SELECT p.*, NULL AS previous, NULL AS next FROM passages p
-WHERE {allowed} ORDER BY p.at DESC, p.n DESC LIMIT :limit;
+WHERE p.part = 0 AND {allowed} ORDER BY p.at DESC, p.n DESC LIMIT :limit;
 
 -- query beside sqlite --
 -- Fetch some passages and their neighbours in their sessions, each with its own neighbours.

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from math import log2
 from pathlib import Path
 from typing import Any
@@ -97,11 +97,12 @@ class Store:
 def passages(conversation: Mapping[str, Any]) -> Iterator[Passage]:
     n = 0
     for session, turns in conversation.items():
-        if not isinstance(turns, list):
+        if f"{session}_date_time" not in conversation:
             continue
-        at = datetime.strptime(conversation[f"{session}_date_time"], "%I:%M %p on %d %B, %Y")
+        said = conversation[f"{session}_date_time"]
+        at = datetime.strptime(f"{said} +0000", "%I:%M %p on %d %B, %Y %z")
         for turn in turns:
-            yield passage(n, session, at.replace(tzinfo=UTC), turn)
+            yield passage(n, session, at, turn)
             n += 1
 
 
@@ -189,7 +190,7 @@ def loss(w: Array, x: Array, off: Array, y: Array) -> tuple[float, Array, Array]
     z -= z.max(axis=1, keepdims=True)
     p = np.exp(z)
     p /= p.sum(axis=1, keepdims=True)
-    value = -np.log((p * (y > 0) + (y == 0))).ravel() @ y.ravel() / len(x) + L2 * w @ w
+    value = -np.log(p * (y > 0) + (y == 0)).ravel() @ y.ravel() / len(x) + L2 * w @ w
     gradient = np.einsum("qn,qnd->d", p - y, x) / len(x) + 2 * L2 * w
     mean = np.einsum("qn,qnd->qd", p, x)
     flat = x.reshape(-1, len(w))
@@ -217,8 +218,8 @@ def measured(ids: Sequence[str], gold: frozenset[str]) -> tuple[float, float, fl
 
 
 def ranked(question: Asked, w: Array) -> list[str]:
-    order = np.argsort(-(question.values @ w), kind="stable") if question.ids else []
-    return [question.ids[i] for i in order]
+    scores: list[float] = (question.values @ w).tolist() if question.ids else []
+    return [i for _, i in sorted(zip(scores, question.ids, strict=True), key=lambda x: -x[0])]
 
 
 def left_out(sets: Sequence[Asked], used: Sequence[int]) -> list[Array]:

@@ -10,15 +10,13 @@ Span = tuple[datetime, datetime]
 _Reader = Callable[[re.Match[str], datetime], Span]
 
 _DAY: Final = timedelta(days=1)
-_MONTHS: Final = "jan feb mar apr may jun jul aug sep oct nov dec".split()  # noqa: SIM905
-_WEEKDAYS: Final = "mon tue wed thu fri sat sun".split()  # noqa: SIM905
+_MONTHS: Final = "janfebmaraprmayjunjulaugsepoctnovdec"
+_WEEKDAYS: Final = "montuewedthufrisatsun"
 _SEASONS: Final = {"spring": 3, "summer": 6, "fall": 9, "autumn": 9, "winter": 12}
-_COUNTS: Final = {"a": 1, "an": 1, "couple": 2, "few": 3, "several": 3} | {
-    word: number
-    for number, word in enumerate(
-        "one two three four five six seven eight nine ten eleven twelve".split(), 1
-    )
-}
+_COUNTS: Final = (
+    {"a": 1, "an": 1, "one": 1, "two": 2, "couple": 2, "three": 3, "few": 3, "several": 3}
+    | {"four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
+)  # fmt: skip
 _UNITS: Final = {"day": 1, "night": 1, "week": 7, "weekend": 7, "month": 30, "year": 365}
 
 _DEICTIC: Final = {
@@ -42,26 +40,28 @@ _NUMBERED: Final = r"([0-3]?\d)(?:st|nd|rd|th)?\b"
 _YEAR: Final = r"((?:19|20)\d\d)"
 _COUNT: Final = rf"(?:a\s+)?(\d{{1,3}}|{'|'.join(_COUNTS)})(?:\s+of)?"
 _UNIT: Final = f"({'|'.join(_UNITS)})s?"
-_WEEKDAY: Final = "(mon|tues?|wednes|thurs?|fri|satur|sun)day"
+_WEEKDAY: Final = "(mon|tues|wednes|thurs|fri|satur|sun)day"
 _SEASON: Final = f"({'|'.join(_SEASONS)})"
 _WHICH: Final = "(last|past|previous|this|next|coming)"
 
 _HINT: Final = re.compile(
-    r"""(?-i:\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)(?:[a-z]*)\b)
+    rf"""(?-i:\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)(?:[a-z]*)\b)
     | \b(?:19|20)\d\d\b
+    | \b(?:mar|march|may)\ [0-3]?\d
+    | \d(?:st|nd|rd|th)?\ (?:mar|march|may)\b
     | \b(?:january|february|april|june|july|august|september|october|november|december
-        |(?:mon|tues?|wednes|thurs?|fri|satur|sun)days?|today|tonight|yesterday|tomorrow|ago
-        |recently|lately|since|nowadays|currently|weekends?|spring|summer|autumn|winter
+        |{_WEEKDAY}s?|today|tonight|yesterday|tomorrow|ago|recently|lately|since|nowadays|currently
+        |weekends?|spring|summer|autumn|winter
         |(?:last|past|previous|this|next|coming|every|each|few|couple(?:\ of)?|in\ an?
             |[0-9]+|one|two|three|four|five|six|seven|eight|nine|ten)
          \ (?:days?|nights?|weeks?|months?|years?|mornings?|afternoons?|evenings?|time|fall))\b
-    | \b\d{1,2}(?::\d\d)?\s?(?:am|pm)\b""",
-    re.IGNORECASE | re.VERBOSE,
+    | \b\d{{1,2}}(?::\d\d)?\s?(?:am|pm)\b""",
+    re.IGNORECASE | re.VERBOSE | re.ASCII,
 )
 
 
 def spans(text: str, now: datetime) -> list[Span]:
-    """The times that a text names, as half-open [start, end) spans of whole days in UTC.
+    """Find the times that a text names: as half-open [start, end) spans of whole days in UTC.
 
     What is relative ("yesterday", "two weeks ago", "last Friday") counts from `now`; a date
     without a year is the one nearest to `now`; "a month ago" is as wide as it is vague.
@@ -82,12 +82,12 @@ def spans(text: str, now: datetime) -> list[Span]:
 
 
 def temporal(text: str) -> bool:
-    """Whether a text says when: a date, a weekday, a relative time, how long ago or since when."""
+    """Tell whether a text says when: a date, a weekday, a relative time, how long ago."""
     return _HINT.search(text) is not None
 
 
 def _days(start: datetime, days: int = 1) -> Span:
-    return start, start + timedelta(days=days)
+    return start, start + _DAY * days
 
 
 def _day(year: int, month: int, day: int) -> Span:
@@ -100,13 +100,13 @@ def _months(year: int, month: int, months: int = 1) -> Span:
 
 
 def _nearest(today: datetime, span: Callable[[int], Span]) -> Span:
-    """Of last year's, this year's and next year's, the span that is nearest to today."""
+    """Take the span that is nearest to today: last year's, this year's or next year's."""
     around = [span(today.year + years) for years in (-1, 0, 1)]
     return min(around, key=lambda found: abs(found[0] + (found[1] - found[0]) / 2 - today))
 
 
 def _month_number(name: str) -> int:
-    return _MONTHS.index(name[:3].lower()) + 1
+    return _MONTHS.index(name[:3].lower()) // 3 + 1
 
 
 def _iso_day(match: re.Match[str], _today: datetime) -> Span:
@@ -153,7 +153,7 @@ def _season(match: re.Match[str], today: datetime) -> Span:
 
 
 def _in_turn(which: str | None, today: datetime, span: Callable[[int], Span]) -> Span:
-    """The last one that is over, the next one that has not begun, or the nearest."""
+    """Take the last one that is over, the next one that has not begun, or the nearest."""
     years = range(today.year - 2, today.year + 3)
     match _step(which or "this"):
         case -1:
@@ -169,16 +169,12 @@ def _count(word: str) -> int:
 
 
 def _apart(match: re.Match[str], today: datetime) -> Span:
-    """N units from today; a unit's half more on both sides, for nobody counts the days."""
+    """Go N units from today; a unit's half more on both sides, for nobody counts the days."""
     unit = _UNITS[match[2].lower()]
     days = _count(match[1]) * unit
     ago = match[3].lower() in {"ago", "back", "before", "earlier"}
-    middle = today + timedelta(days=-days if ago else days)
-    return middle - timedelta(days=unit // 2), middle + timedelta(days=unit // 2 + 1)
-
-
-def _ahead(match: re.Match[str], today: datetime) -> Span:
-    return _days(today, _count(match[1]) * _UNITS[match[2].lower()] + 1)
+    middle = today + _DAY * (-days if ago else days)
+    return middle - _DAY * (unit // 2), middle + _DAY * (unit // 2 + 1)
 
 
 def _period(match: re.Match[str], today: datetime) -> Span:
@@ -199,26 +195,26 @@ def _unit(match: re.Match[str], today: datetime) -> Span:
             month = today.year * 12 + today.month - 1 + step
             return _months(month // 12, month % 12 + 1)
         case "weekend":
-            return _days(_monday(today) + timedelta(days=5 + 7 * step), 2)
+            return _days(_monday(today) + _DAY * (5 + 7 * step), 2)
         case "week":
-            return _days(_monday(today) + timedelta(days=7 * step), 7)
+            return _days(_monday(today) + _DAY * 7 * step, 7)
         case _:
-            return _days(today + timedelta(days=step))
+            return _days(today + _DAY * step)
 
 
 def _monday(today: datetime) -> datetime:
-    return today - timedelta(days=today.weekday())
+    return today - _DAY * today.weekday()
 
 
 def _weekday(match: re.Match[str], today: datetime) -> Span:
     """Last Friday is before today, next Friday after it, Friday alone the nearest."""
-    behind = (today.weekday() - _WEEKDAYS.index(match[2][:3].lower())) % 7
+    behind = (today.weekday() - _WEEKDAYS.index(match[2][:3].lower()) // 3) % 7
     which = (match[1] or "").lower()
     if which in {"next", "coming"}:
-        return _days(today + timedelta(days=7 - behind))
+        return _days(today + _DAY * (7 - behind))
     if which in {"last", "past", "previous"}:
-        return _days(today - timedelta(days=behind or 7))
-    return _days(today - timedelta(days=behind if behind <= 3 else behind - 7))  # noqa: PLR2004
+        return _days(today - _DAY * (behind or 7))
+    return _days(today - _DAY * (behind if behind <= 3 else behind - 7))  # noqa: PLR2004
 
 
 def _deictic(match: re.Match[str], today: datetime) -> Span:
@@ -230,7 +226,7 @@ def _year(match: re.Match[str], _today: datetime) -> Span:
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(rf"\b{pattern}", re.IGNORECASE)
+    return re.compile(rf"\b{pattern}", re.IGNORECASE | re.ASCII)
 
 
 # In this order: what one has read, the next no longer sees.
@@ -246,7 +242,7 @@ _READERS: Final[tuple[tuple[re.Pattern[str], _Reader], ...]] = (
     (_compiled(rf"(?:{_WHICH}|in|the|during)?\s*\b{_SEASON}(?:\s+of)?\s+{_YEAR}\b"), _season),
     (_compiled(rf"(?:{_WHICH}|in|the|during)(?:\s+the)?\s+{_SEASON}\b()"), _season),
     (_compiled(rf"{_COUNT}\s+{_UNIT}\s+(ago|back|before|earlier|from\s+now|later)\b"), _apart),
-    (_compiled(rf"in\s+{_COUNT}\s+{_UNIT}\b"), _ahead),
+    (_compiled(rf"in\s+{_COUNT}\s+{_UNIT}\b()"), _apart),
     (_compiled(rf"(last|past|next)\s+{_COUNT}\s+{_UNIT}\b"), _period),
     (_compiled(rf"{_WHICH}\s+{_UNIT}\b"), _unit),
     (_compiled(rf"(?:{_WHICH}\s+)?{_WEEKDAY}\b"), _weekday),

@@ -62,7 +62,7 @@ def row(record: Record, about: Findable, text: str) -> dict[str, Any]:
         "importance": about.importance,
         "terms": terms,
         "labels": label_terms,
-        "size": terms.count(" ") + 1,
+        "size": len(terms.split()),
         "marks": marks,
         "dates": dates,
     }

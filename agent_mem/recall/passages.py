@@ -16,12 +16,10 @@ TEMPORAL: Final = 1
 NUMBER: Final = 2
 NAME: Final = 4
 QUESTION: Final = 8
-SHORT: Final = 16
-
-_SHORT_TERMS: Final = 6
 _SENTENCE_END: Final = re.compile(
     r"""[.!?\u2026]+["')\]\u201d\u2019]*(?=\s)|[\u3002\uff01\uff1f\n]+"""
 )
+_NOT_SPACE: Final = re.compile(r"\S")
 _NUMBER: Final = re.compile(
     r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|twenty|thirty|forty"
     r"|fifty|hundred|thousand|million|once|twice|half|couple|several)\b",
@@ -51,7 +49,7 @@ class Passage:
     terms: str
     """The terms of its text, in order, joined by spaces."""
     marks: int
-    """The sum of TEMPORAL, NUMBER, NAME, QUESTION and SHORT, as they apply."""
+    """The sum of TEMPORAL, NUMBER, NAME and QUESTION, as they apply."""
     dates: str
     """The days that its text names: `start-end` pairs of proleptic ordinals, end exclusive."""
     previous: int | None = None
@@ -61,51 +59,44 @@ class Passage:
 
 
 def split(text: str) -> list[tuple[int, int]]:
-    """The (start, end) of a text's passages: whole sentences, at most LONGEST characters together.
+    """Find the (start, end) of a text's passages: whole sentences, LONGEST characters at most.
 
     A sentence that is longer is cut where there is a space, at worst anywhere. The spans cover
     all of the text but the space around them; a text of spaces has none.
     """
     found: list[tuple[int, int]] = []
-    start, length = _skipped(text, 0), len(text)
-    while start < length:
-        end = length if length - start <= LONGEST else _cut(text, start)
-        kept = len(text[start:end].rstrip())
-        found.append((start, start + kept))
+    start = _skipped(text, 0)
+    while start < len(text):
+        end = len(text) if len(text) - start <= LONGEST else _cut(text, start)
+        found.append((start, start + len(text[start:end].rstrip())))
         start = _skipped(text, end)
     return found
 
 
 def _skipped(text: str, start: int) -> int:
-    return len(text) - len(text[start:].lstrip())
+    match = _NOT_SPACE.search(text, start)
+    return match.start() if match else len(text)
 
 
 def _cut(text: str, start: int) -> int:
-    """Where the passage that begins at `start` ends: at a sentence, a space, or anywhere."""
+    """Find where a passage that begins at `start` ends: a sentence, a space, or anywhere."""
     limit = start + LONGEST
-    end = start
-    for match in _SENTENCE_END.finditer(text, start, limit + 1):
-        if match.end() <= limit:
-            end = match.end()
-    if end > start:
-        return end
-    space = max(text.rfind(" ", start, limit + 1), text.rfind("\t", start, limit + 1))
-    return space if space > start else limit
+    ends = [match.end() for match in _SENTENCE_END.finditer(text, start, limit + 1)]
+    space = max(text.rfind(blank, start, limit + 1) for blank in " \t\n")
+    return max((end for end in ends if end <= limit), default=space if space > start else limit)
 
 
 def describe(text: str, at: datetime) -> tuple[str, int, str]:
-    """The terms (joined by spaces), marks and dates of a passage's text that was said `at`."""
-    found = terms(text)
-    return " ".join(found), _marks(text, len(found)), _dates(text, at)
+    """Find the terms (joined by spaces), marks and dates of a passage that was said `at`."""
+    return " ".join(terms(text)), _marks(text), _dates(text, at)
 
 
-def _marks(text: str, length: int) -> int:
+def _marks(text: str) -> int:
     return (
         TEMPORAL * temporal(text)
         | NUMBER * (_NUMBER.search(text) is not None)
         | NAME * (_NAME.search(text) is not None)
         | QUESTION * text.rstrip().endswith("?")
-        | SHORT * (length < _SHORT_TERMS)
     )
 
 

@@ -92,7 +92,7 @@ def parse(text: str, now: datetime) -> Query:
 
 
 def _asked(text: str) -> dict[str, str]:
-    """The terms to look for, each with the word that it comes from."""
+    """Find the terms to look for, each with the word that it comes from."""
     found: dict[str, str] = {}
     for word in text.split():
         made = terms(word)
@@ -114,7 +114,7 @@ def _wants(text: str) -> Wants:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    """The capitalised words; where nothing is capitalised, any word may be a name."""
+    """Take the capitalised words; where nothing is capitalised, any word may be a name."""
     found = _CAPITALISED.findall(text) or _WORD.findall(text)
     lowered = dict.fromkeys(name.lower() for name in found)
     return tuple(name for name in lowered if name not in STOP_WORDS)

@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from agent_mem.recall.passages import Passage, split
-from agent_mem.recall.query import MOST_TERMS, Query, parse
-from agent_mem.recall.ranking import Corpus, Ranked, rank
+from agent_mem.recall.query import Query, parse
+from agent_mem.recall.ranking import Corpus, Ranked, excluded, rank
 from agent_mem.recall.words import terms
 from agent_mem.records import RECORDS
 from agent_mem.records.memory import Memory
@@ -23,8 +23,8 @@ SAME = 0.9
 """The share of common words (Jaccard) from which two passages are shown as one."""
 SIMILAR = 0.6
 """The same, from which a new memory is said to be like an older one."""
-RAREST = 8
-"""How many of its rarest words find what is like a memory."""
+LONGEST = 8
+"""How many of its longest words find what is like a memory."""
 FOREVER = datetime.max.replace(tzinfo=UTC)
 MODELS = {model.KIND: model for model in RECORDS if model.KIND}
 
@@ -94,7 +94,8 @@ def searching(store: Store, request: Request) -> Transaction[Results]:
         ranked = yield from ranking(store, query, filters, CLOSE_LOOK * request.limit)
     else:
         rows = yield store.query("passages.newest", limit=CANDIDATES, **filters)
-        ranked = [Ranked(0.0, passage(row), ("latest",), {}) for row in rows]
+        latest = [passage(row) for row in rows]
+        ranked = [Ranked(0.0, p, ("latest",), {}) for p in latest if not excluded(query, p)]
     shown = distinct(ranked, request.limit)
     hits: list[Found] = []
     for item, alike in shown:
@@ -214,18 +215,23 @@ def hydrated(store: Store, query: Query, item: Ranked, alike: int) -> Transactio
 
 def resembling(store: Store, memory: Memory) -> Transaction[list[Memory]]:
     """Find memories that say nearly the same as one that is about to be written."""
-    words = terms(memory.content)
-    corpus = yield from corpus_of(store, list(dict.fromkeys(words))[: 4 * MOST_TERMS])
-    known = sorted(corpus.frequencies, key=lambda term: corpus.frequencies[term])[:RAREST]
-    if not known:
+    words = set(terms(memory.content))
+    if not words:
         return []
-    query = parse("", now())
-    filters = Request("", kinds=("memory",), project=memory.project).filters(query)
-    match = " OR ".join(f'"{term}"' for term in known)
+    # Long words are rare (Zipf 1935), so few passages have one of them.
+    match = " OR ".join(f'"{term}"' for term in sorted(words, key=len)[-LONGEST:])
+    request = Request("", kinds=("memory",), project=memory.project)
+    filters = request.filters(parse("", now()))
     rows = yield store.query("passages.matching", match=match, limit=CANDIDATES, **filters)
+    near = {row["record_id"]: None for row in rows if within(row["terms"], words) >= SIMILAR}
     found: list[Memory] = []
-    for row in rows:
-        if overlap(set(words), set(row["terms"].split())) >= SIMILAR:
-            similar = yield from store.getting(Memory, UUID(row["record_id"]))
-            found += [similar] if similar else []
+    for key in near:
+        other = yield from store.getting(Memory, UUID(key))
+        found += [other] if other and overlap(words, set(terms(other.content))) >= SIMILAR else []
     return found
+
+
+def within(some: str, others: set[str]) -> float:
+    """Compare a passage's words with a longer text's: the share of them that it has, too."""
+    mine = some.split()
+    return sum(word in others for word in mine) / (len(mine) or 1)

@@ -6,8 +6,7 @@ from functools import lru_cache
 
 from agent_mem.recall.stemming import stem
 
-STOP_WORDS = frozenset(
-    """
+_FUNCTION_WORDS = """
     a about after again all also although am an and any anything are aren as at be because been
     before being both but by can cannot could did do does doing don done down during each else
     ever every few for from further had has have having he her here hers herself hey him himself
@@ -17,17 +16,17 @@ STOP_WORDS = frozenset(
     there these they this those though through till to too under until up us very was we were
     what when where whether which while who whom whose why will with would yeah yes yet you your
     yours yourself yourselves
-    """.split()
-)
+"""
+STOP_WORDS = frozenset(_FUNCTION_WORDS.split())
 
-# Letters that Unicode does not take apart; `ς` is a `σ` at a word's end.
+# Letters that Unicode does not take apart, the apostrophe, and a sigma at a word's end.
 _FOLDED = str.maketrans(
-    {"ß": "ss", "æ": "ae", "ø": "o", "ð": "d", "þ": "th", "đ": "d", "ħ": "h", "ı": "i", "ĸ": "k"}
-    | {"ł": "l", "ŋ": "n", "œ": "oe", "ŧ": "t", "ς": "σ"}
+    {"ß": "ss", "æ": "ae", "ø": "o", "ð": "d", "þ": "th", "đ": "d", "ħ": "h", "ĸ": "k", "ł": "l"}
+    | {"ŋ": "n", "œ": "oe", "ŧ": "t", "\u0131": "i", "\u03c2": "\u03c3", "\u2019": "'"}
     | {"ẞ": "SS", "Æ": "AE", "Ø": "O", "Ð": "D", "Þ": "TH", "Đ": "D", "Ħ": "H", "Ł": "L"}
-    | {"Ŋ": "N", "Œ": "OE", "Ŧ": "T", "\u2019": "'"}
+    | {"Ŋ": "N", "Œ": "OE", "Ŧ": "T"}
 )
-_DIACRITIC = re.compile("[\u0300-\u036f\ufe00-\ufe0f]+")
+_DIACRITIC = re.compile("[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\ufe00-\ufe0f]+")
 
 # Scripts that are written without spaces.
 _UNSPACED = "\u3041-\u3096\u30a1-\u30fa\u30fc\u3400-\u4db5\u4e00-\u9fcc\uac00-\ud7a3"
@@ -36,18 +35,21 @@ _UNSPACED = "\u3041-\u3096\u30a1-\u30fa\u30fc\u3400-\u4db5\u4e00-\u9fcc\uac00-\u
 _LETTERS = "\u03b1-\u03c1\u03c3-\u03c9\u0430-\u045f\u05d0-\u05ea\u0621-\u063a\u0641-\u064a"
 _FOREIGN = re.compile(f"[^\x00-\x7f{_UNSPACED}{_LETTERS}]")
 
+_WORD = f"[a-zA-Z0-9_{_LETTERS}]+"
 _TOKEN = re.compile(
-    rf"[{_UNSPACED}]+|[a-zA-Z0-9_{_LETTERS}]+(?:[-'._/\\:@]+[a-zA-Z0-9_{_LETTERS}]+)*(?:\+\+|#)?"
+    rf"[{_UNSPACED}]+|{_WORD}(?:(?:[-'./\\:@]+|(?<=[0-9]),(?=[0-9]{{3}})){_WORD})*"
+    r"(?:\+\+|(?<=\b[a-zA-Z])#(?!\w))?"
 )
 _CLITIC = re.compile("(?:'(?:s|m|re|ve|ll|d)?)+$", re.IGNORECASE)
 _PART = re.compile(f"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*|[0-9]+[a-z]*|[{_LETTERS}]+")
 _POINT = re.compile(r"(?<=[0-9])\.(?=[0-9])")
-_NOT_IN_TERM = re.compile(r"[-'._/\\:@]+")
+_NOT_IN_TERM = re.compile(r"[-'._/\\:@,]+")
 _LONGEST = 64
+"""Characters of a term; what is longer is cut, and is not worth a place in the cache."""
 
 
 def terms(text: str) -> list[str]:
-    """The terms of a text, in its order; never fails, whatever the text.
+    """Make the terms of a text, in its order; never fail, whatever the text.
 
     Case, width and diacritics are folded (NFKC), stop words dropped, English words stemmed. An
     identifier (snake_case, CamelCase, path, error code, version) gives itself, without its
@@ -60,7 +62,7 @@ def terms(text: str) -> list[str]:
         text = _plain(text)
     found: list[str] = []
     for token in _TOKEN.findall(text):
-        found += _analysed(token)
+        found += _analysed(token) if len(token) <= _LONGEST else _analysed.__wrapped__(token)
     return found
 
 
@@ -82,7 +84,7 @@ def _spelt(match: re.Match[str]) -> str:
 
 @lru_cache(maxsize=32768)
 def _analysed(token: str) -> tuple[str, ...]:
-    """The terms of one token: none for a stop word, several for an identifier."""
+    """Make the terms of one token: none of a stop word, several of an identifier."""
     if "\u3041" <= token[0] <= "\ud7a3":
         return tuple(token[i : i + 2] for i in range(len(token) - 1)) or (token,)
     if token.isalpha():

@@ -1,0 +1,105 @@
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_mem.recall.query import MOST_TERMS, parse
+
+NOW = datetime(2023, 5, 17, tzinfo=UTC)
+
+
+def test_question_words_are_left_out() -> None:
+    query = parse("What kind of deployments did Caroline mention?", NOW)
+    assert query.terms == ("deploy", "carolin")
+    assert query.words == ("deployments", "caroline")
+
+
+def test_only_question_words_are_kept_rather_than_nothing() -> None:
+    assert parse("find the things", NOW).terms == ("find", "thing")
+
+
+def test_a_term_comes_once_and_there_are_at_most_24() -> None:
+    query = parse("deploy deployed " + " ".join(f"word{n}" for n in range(99)), NOW)
+    assert len(query.terms) == len(query.words) == MOST_TERMS
+    assert query.terms[:2] == ("deploy", "word0")
+
+
+def test_parts_of_an_identifier_are_shown_as_themselves() -> None:
+    query = parse("agent_mem (Postgres)", NOW)
+    assert query.words == ("agentmem", "agent", "mem", "postgres")
+
+
+def test_a_phrase_is_kept_together_and_its_words_are_asked_for() -> None:
+    query = parse('who wrote "connection pools" and ""', NOW)
+    assert query.phrases == (("connect", "pool"),)
+    assert query.terms == ("write", "connect", "pool")
+
+
+def test_excluded_words_and_phrases_are_not_asked_for() -> None:
+    query = parse('deploy -friday -"release train" -the well-known - 5', NOW)
+    assert query.excluded == (("friday",), ("releas", "train"))
+    assert "friday" not in query.terms
+    assert {"deploy", "wellknown", "5"} <= set(query.terms)
+
+
+def test_filters_are_pulled_out() -> None:
+    query = parse('deploy topic:ci kind:"decision record" notopic:x', NOW)
+    assert (query.topic, query.kind) == ("ci", "decision record")
+    assert "ci" not in query.terms
+    assert parse("deploy", NOW).topic is None
+
+
+@pytest.mark.parametrize(
+    ("text", "wants"),
+    [
+        ("When did she move?", "when"),
+        ("what year was it", "when"),
+        ("how long ago did they meet", "when"),
+        ("How many dogs are there", "number"),
+        ("how much does it cost", "number"),
+        ("Who leads the team", "name"),
+        ("Where is it", "name"),
+        ("Why did it fail", "none"),
+        ("whenever", "none"),
+    ],
+)
+def test_the_kind_of_answer_is_understood(text: str, wants: str) -> None:
+    assert parse(text, NOW).wants == wants
+
+
+def test_times_are_read_against_now() -> None:
+    ((start, end),) = parse("what broke yesterday?", NOW).spans
+    assert (start, end) == (datetime(2023, 5, 16, tzinfo=UTC), NOW)
+
+
+def test_capitalised_words_may_be_names_but_question_words_are_not() -> None:
+    assert parse("What did Caroline's friend Mel say?", NOW).names == ("caroline", "mel")
+
+
+def test_without_capitals_any_word_may_be_a_name() -> None:
+    assert parse("what did caroline say", NOW).names == ("caroline", "say")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "   ", "-friday", '-"', '"', "topic:", "kind:x", "?!", "\ud800"]
+)
+def test_what_asks_for_nothing_has_no_terms(text: str) -> None:
+    query = parse(text.replace("topic:", 'topic:""'), NOW)
+    assert query.terms == query.words == ()
+
+
+@given(st.text())
+def test_no_query_is_an_error(text: str) -> None:
+    query = parse(text, NOW)
+    assert len(set(query.terms)) == len(query.terms) == len(query.words) <= MOST_TERMS
+
+
+PIECES = ['"', "-", "topic:", "kind:", "deploy", "the", " ", "-x", "When", "\0", "日本"]
+
+
+@given(st.lists(st.sampled_from(PIECES)).map("".join))
+def test_no_jumble_of_operators_is_an_error(text: str) -> None:
+    query = parse(text, NOW)
+    assert all(query.phrases)
+    assert all(query.excluded)

@@ -4,8 +4,8 @@ Process start to first answer, against the SDK's server with one tool, in turn; 
 memories, the time of a recall and of a remember inside the server and through stdio (beside an
 echo of the bare server through the same client), and the resident memory of the process. Times
 are in milliseconds. The memories are sentences of random words, as unevenly frequent as in a
-natural language without its stop words (Zipf-Mandelbrot), in sessions of twenty; a question has
-five such words.
+natural language without its stop words (Zipf-Mandelbrot), the rarer the longer, in sessions of
+twenty; a question has five such words.
 """
 
 import argparse
@@ -71,12 +71,13 @@ class Language:
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - a benchmark that repeats itself
-        self._words = [self._word() for _ in range(WORDS)]
+        self._words = [self._word(rank) for rank in range(WORDS)]
         self._weights = [1 / (rank + STOP_WORDS) for rank in range(1, WORDS + 1)]
 
-    def _word(self) -> str:
+    def _word(self, rank: int) -> str:
         syllables = ("ka", "ro", "mi", "ten", "sul", "ve", "dor", "lin", "pa", "gus", "ze", "fo")
-        return "".join(self._random.choices(syllables, k=self._random.randint(2, 4)))
+        longer = (rank > WORDS // 100) + (rank > WORDS // 10)
+        return "".join(self._random.choices(syllables, k=self._random.randint(2, 3) + longer))
 
     def words(self, count: int) -> list[str]:
         return self._random.choices(self._words, self._weights, k=count)

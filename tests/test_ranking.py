@@ -97,6 +97,17 @@ def test_a_word_reaches_two_places_and_no_further() -> None:
     assert beside[1] > beside[2] > beside[3] == beside[4] == beside[0]
 
 
+def test_a_link_that_one_of_two_neighbours_has_is_enough() -> None:
+    """Of candidates alone it is known what stands beside them."""
+    whole = session("s", passage(1, "kiwi"), passage(2, "pump failed"), passage(3, "melon"))
+    known = [replace(whole[0], next=None), whole[1], replace(whole[2], previous=None)]
+
+    apart = features(parse("pump failed", NOW), known, corpus(known))["neighbours"]
+
+    assert apart == features(parse("pump failed", NOW), whole, corpus(whole))["neighbours"]
+    assert apart[0] == apart[2] > apart[1]
+
+
 def test_a_question_that_one_answers_oneself_is_no_reply() -> None:
     chat = session(
         "s", passage(1, "Which editor?", subject="Ann"), passage(2, "Helix.", subject="Ann")

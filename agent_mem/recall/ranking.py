@@ -154,12 +154,19 @@ _Places = list[int | None]
 
 
 def _places(passages: Sequence[Passage]) -> tuple[_Places, _Places]:
-    """Find where the passage before, and the one after, each passage stands in the list."""
+    """Find where the passage before, and the one after, each passage stands in the list.
+
+    A link that one of two neighbours has is enough: the other one need not know it.
+    """
     place: dict[int | None, int] = {passage.n: i for i, passage in enumerate(passages)}
-    return (
-        [place.get(passage.previous) for passage in passages],
-        [place.get(passage.next) for passage in passages],
-    )
+    previous = [place.get(passage.previous) for passage in passages]
+    following = [place.get(passage.next) for passage in passages]
+    for i, passage in enumerate(passages):
+        if (after := place.get(passage.next)) is not None:
+            previous[after] = i
+        if (before := place.get(passage.previous)) is not None:
+            following[before] = i
+    return previous, following
 
 
 def _beside(i: int, gains: Sequence[_Gains], *ways: _Places) -> float:

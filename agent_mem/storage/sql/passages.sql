@@ -100,28 +100,21 @@ SELECT p.*, NULL AS previous, NULL AS next FROM passages p
 WHERE p.part = 0 AND {allowed} ORDER BY p.at DESC, p.n DESC LIMIT :limit;
 
 -- query beside sqlite --
--- Fetch some passages and their neighbours in their sessions, each with its own neighbours.
-WITH some (n) AS (
-    SELECT value FROM json_each(:among)
-), wider (n) AS (
-    SELECT n FROM some
-    UNION SELECT (
+-- Fetch some passages, each with its neighbours in its session, and these neighbours.
+WITH links (n, previous, next) AS MATERIALIZED (
+    SELECT a.n, (
         SELECT b.n FROM passages b WHERE b.session_id = a.session_id AND (b.at, b.n) < (a.at, a.n)
         ORDER BY b.at DESC, b.n DESC LIMIT 1
-    ) FROM passages a WHERE a.n IN some
-    UNION SELECT (
+    ), (
         SELECT b.n FROM passages b WHERE b.session_id = a.session_id AND (b.at, b.n) > (a.at, a.n)
         ORDER BY b.at, b.n LIMIT 1
-    ) FROM passages a WHERE a.n IN some
+    ) FROM passages a WHERE a.n IN (SELECT value FROM json_each(:among))
 )
-SELECT p.*, {allowed} AS allowed, (
-    SELECT b.n FROM passages b WHERE b.session_id = p.session_id AND (b.at, b.n) < (p.at, p.n)
-    ORDER BY b.at DESC, b.n DESC LIMIT 1
-) AS previous, (
-    SELECT b.n FROM passages b WHERE b.session_id = p.session_id AND (b.at, b.n) > (p.at, p.n)
-    ORDER BY b.at, b.n LIMIT 1
-) AS next
-FROM passages p WHERE p.n IN wider;
+SELECT p.*, links.previous, links.next, {allowed} AS allowed
+FROM passages p LEFT JOIN links ON links.n = p.n
+WHERE p.n IN (
+    SELECT n FROM links UNION SELECT previous FROM links UNION SELECT next FROM links
+);
 
 -- query frequencies sqlite --
 -- Count in how many passages each of some terms occurs.

@@ -18,7 +18,8 @@ class AgentMemError(Exception):
     """Something went wrong in agent-mem."""
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(message or (type(self).__doc__ or "").strip())
+        # One line, whatever was quoted in it.
+        super().__init__(" ".join((message or type(self).__doc__ or "").split()))
 
 
 class InvalidInput(AgentMemError):

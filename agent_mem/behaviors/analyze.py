@@ -12,13 +12,16 @@ REPEATS = 3
 """How often something must happen to be worth telling."""
 MOST = 20
 EXCERPT = 300
+LONGEST = 200
+"""Characters of a topic's name."""
 
 
 async def analyze(app: App, task: Task) -> Outcome:
     """Tell what is worth knowing of the time window, the gravest first."""
     happened = await events(app, task)
-    failed = await app.store.find(Decision, "decisions.failed", since=task.since, limit=MOST)
-    touched = await app.store.rows("memories.touched", since=task.since, limit=MOST)
+    window = {"since": task.since, "project": task.params.project, "limit": MOST}
+    failed = await app.store.find(Decision, "decisions.failed", **window)
+    touched = await app.store.rows("memories.touched", **window)
     changes = {row["topic"]: row["memories"] for row in touched}
     found = [*failures(failed), *errors(happened), *repetitions(happened), *changed(changes)]
     output = {
@@ -33,7 +36,7 @@ async def analyze(app: App, task: Task) -> Outcome:
 def failures(decisions: list[Decision]) -> list[Found]:
     """Tell which decisions turned out badly."""
     return [
-        Found(f"failed: {d.decision_type}", f"A decision failed: {d.summary()}", 0.9)
+        Found(f"failed: {d.decision_type}"[:LONGEST], f"A decision failed: {d.summary()}", 0.9)
         for d in decisions
     ]
 
@@ -51,7 +54,9 @@ def errors(happened: list[Event]) -> list[Found]:
 def repetitions(happened: list[Event]) -> list[Found]:
     """Tell what else happens again and again."""
     return [
-        Found(f"repeats: {last.event_type}"[:200], f"{count} times: {last.content}"[:EXCERPT], 0.5)
+        Found(
+            f"repeats: {last.event_type}"[:LONGEST], f"{count} times: {last.content}"[:EXCERPT], 0.5
+        )
         for count, last in repeated([e for e in happened if e.event_type != "error"])
         if count >= REPEATS
     ]

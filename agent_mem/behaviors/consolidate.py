@@ -66,11 +66,12 @@ def summed_up(app: App, key: tuple[str, str | None, str], group: list[Event]) ->
 
 
 def kept(app: App, memory: Memory) -> Transaction[list[UUID]]:
-    """Write a memory, unless it is there already with the same sources, or was forgotten."""
+    """Write a memory, unless it is there with the same sources, was forgotten, or corrected."""
     before = yield from app.store.getting(Memory, memory.id, forgotten=True)
     if before:
         sources = sorted({*before.source_ids, *memory.source_ids})
-        if before.deleted_at or sources == sorted(before.source_ids):
+        settled = before.deleted_at or before.superseded_by
+        if settled or sources == sorted(before.source_ids):
             return []
         memory = memory.model_copy(update={"source_ids": sources, "created_at": before.created_at})
     hashed = memory.model_copy(update={"content_hash": memory.fingerprint()})

@@ -85,7 +85,7 @@ def params_of(behavior: Behavior, given: dict[str, object]) -> Params:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         known = ", ".join(Params.model_fields)
-        raise InvalidInput(f"`input.{name}`: {first['msg']}. It takes {known}.") from None
+        raise InvalidInput(f"`input.{name[:80]}`: {first['msg']}. It takes {known}.") from None
 
 
 async def attempted(app: App, task: Task) -> tuple[Outcome, str | None]:

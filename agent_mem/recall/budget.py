@@ -29,7 +29,7 @@ def tokens(text: str) -> int:
     Byte-pair vocabularies give a common English word one token, digits one for each two or
     three, and every other sign up to one for each byte; a space joins the word that follows
     it. Tried against a published vocabulary on prose in twenty languages, code, JSON, logs,
-    ids and keys: only made-up words and the rarest ideographs take more.
+    ids and keys: hardly anything but made-up words and rare ideographs takes more.
     """
     return ceil(sum(map(_cost, PIECE.findall(text))))
 

@@ -2,12 +2,15 @@
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 MAX_CONTENT = 100_000
+DEEPEST = 64
+"""Levels of nested JSON: fewer than any serializer on its way gives up at."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -23,12 +26,31 @@ def storable(text: str) -> str:
 
 
 def storable_json(value: dict[str, Any]) -> dict[str, Any]:
-    """Refuse JSON that one of the databases cannot keep, or that is too long."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    """Refuse JSON that one of the databases cannot keep, or that is too deep or too long."""
+    if deeper(value, DEEPEST):
+        raise ValueError(f"is nested more than {DEEPEST} levels deep: make it flatter")
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise ValueError("holds a number that JSON has no word for: leave it out") from None
     if len(text) > MAX_CONTENT:
         raise ValueError(f"is longer than {MAX_CONTENT} characters: store less, or in parts")
     storable(text.replace("\\\\", "").replace("\\u0000", "\x00"))
     return value
+
+
+def deeper(value: object, levels: int) -> bool:
+    """Look whether JSON has more levels of lists and objects, without descending into them all."""
+    layer = [value]
+    for _ in range(levels):
+        layer = [inner for outer in layer for inner in inside(outer)]
+    return any(isinstance(item, dict | list) for item in layer)
+
+
+def inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return cast("dict[str, object]", value).values()
+    return cast("list[object]", value) if isinstance(value, list) else ()
 
 
 def moment(value: object) -> object:

@@ -10,7 +10,6 @@ from typing import Any
 
 from mcp.server import Server, ServerRequestContext
 from mcp.server.caching import CacheHint
-from mcp.server.subscriptions import ListenHandler
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     INVALID_PARAMS,
@@ -121,7 +120,7 @@ def kernel(opening: Opening, changes: Changes, tools: Sequence[Tool]) -> Server[
         on_read_resource=resources.read,
         on_subscribe_resource=changes.add,
         on_unsubscribe_resource=changes.remove,
-        on_subscriptions_listen=ListenHandler(changes),
+        on_subscriptions_listen=changes.listen,
         on_list_prompts=list_prompts,
         on_get_prompt=get_prompt,
         on_completion=Completions(opening),

@@ -216,7 +216,7 @@ def after_of(cursor: str) -> str:
     """Read a cursor that was given out earlier."""
     try:
         (after,) = json.loads(base64.urlsafe_b64decode(cursor))
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         after = None
     if not isinstance(after, str):
         raise MCPError(INVALID_PARAMS, "Invalid cursor")

@@ -1,14 +1,20 @@
 """The process: one server over stdin and stdout, which ends cleanly however it is ended."""
 
+import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from io import TextIOWrapper
+from typing import cast
 
 import anyio
+from anyio.streams.memory import MemoryObjectSendStream
 from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
+from mcp.types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
+from pydantic import ValidationError
 
 from agent_mem.config import Settings
 from agent_mem.server.changes import Changes
@@ -32,13 +38,55 @@ async def serve(settings: Settings, wire: int) -> None:
     logging.basicConfig(stream=sys.stderr, level=settings.log_level)
     stdout = TextIOWrapper(os.fdopen(wire, "wb"), encoding="utf-8")
     async with Opening(settings) as opening, anyio.create_task_group() as tasks:
-        changes = Changes()
+        changes = Changes(opening)
         tasks.start_soon(leave_on_signal, opening)
-        tasks.start_soon(changes.watch, opening)
+        tasks.start_soon(changes.watch)
         server = kernel(opening, changes, TOOLS)
         async with stdio_server(stdout=anyio.wrap_file(stdout)) as (read, write):
-            await server.run(read, write, server.create_initialization_options())
+            good, messages = anyio.create_memory_object_stream[SessionMessage | Exception]()
+            tasks.start_soon(answer_bad_lines, read, good, write.send)
+            await server.run(messages, write, server.create_initialization_options())
         tasks.cancel_scope.cancel()
+
+
+async def answer_bad_lines(
+    read: AsyncIterable[SessionMessage | Exception],
+    good: MemoryObjectSendStream[SessionMessage | Exception],
+    answer: Callable[[SessionMessage], Awaitable[None]],
+) -> None:
+    """Pass on what is a message, and answer what is not: its sender would wait for ever."""
+    async with good:
+        async for item in read:
+            if not isinstance(item, ValidationError):
+                await good.send(item)
+            elif str(item.errors()[0]["input"]).strip():  # a blank line says nothing
+                await answer(SessionMessage(refusal(item)))
+
+
+def refusal(error: ValidationError) -> JSONRPCError:
+    """Say what is wrong with a line, to the request that it should have been."""
+    first, *_ = found = error.errors()
+    code = PARSE_ERROR if first["type"] == "json_invalid" else INVALID_REQUEST
+    ids = (id_in(item["input"]) for item in found)
+    key = next((key for key in ids if key is not None), None)
+    return JSONRPCError(
+        jsonrpc="2.0",
+        id=key,
+        error=ErrorData(code=code, message=f"This is no JSON-RPC message: {first['msg']}."),
+    )
+
+
+def id_in(value: object) -> str | int | None:
+    """Find the id in a line, where Python reads what the parser refused, or in what it read."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    key = cast("dict[str, object]", value).get("id") if isinstance(value, dict) else None
+    if isinstance(key, str):
+        return key if key.isprintable() else None
+    return key if isinstance(key, int) and not isinstance(key, bool) else None
 
 
 async def leave_on_signal(opening: Opening, leave: Callable[[int], object] = os._exit) -> None:

@@ -21,8 +21,8 @@ from agent_mem.storage.store import Store
 
 BATCH = 500
 
-Seen = Callable[[int], object]
-"""Is told how many more rows are done."""
+Seen = Callable[[int, int], object]
+"""Is told how many rows are done, and of how many."""
 
 
 @contextmanager
@@ -32,47 +32,51 @@ def replacing(path: Path) -> Generator[BinaryIO]:
     Raises:
         StorageError: it cannot be written.
     """
-    path = path.resolve()
+    path = path.resolve()  # a link stays one
     if path.exists() and not path.is_file():
         raise StorageError(f"{path} is not a file: name one, or write `-` for stdout.")
-    try:
+    with writing(str(path)):
         # Made with mode 0600, in the same folder: a rename does not cross file systems.
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file
-                file.flush()
                 os.fsync(file.fileno())
             Path(name).replace(path)
         finally:
             Path(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(what: str) -> Generator[None]:
+    try:
+        yield
     except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}.") from error
+        raise StorageError(f"{what} cannot be written: {error.strerror}.") from error
 
 
-async def dump(
-    store: Store, file: BinaryIO, begin: Callable[[Header], Seen] = lambda _: lambda _: None
-) -> Header:
-    """Write everything, tombstones too, as it is at one moment, whoever else writes meanwhile.
-
-    Args:
-        store: whose records.
-        file: where to write.
-        begin: is told what is to come, and gives what wants to hear how far it is.
-    """
-    return await store.engine.read(dumping(store, file, begin))
+def unseen(*_: int) -> None:
+    """Tell nobody."""
 
 
-def dumping(store: Store, file: BinaryIO, begin: Callable[[Header], Seen]) -> Transaction[Header]:
+async def dump(store: Store, file: BinaryIO, seen: Seen = unseen) -> Header:
+    """Write everything, tombstones too, as it is at one moment, whoever else writes meanwhile."""
+    return await store.engine.read(dumping(store, file, seen))
+
+
+def dumping(store: Store, file: BinaryIO, seen: Seen) -> Transaction[Header]:
     header = yield from heading(store)
-    file.write(line(header.model_dump(mode="json")))
-    seen = begin(header)
-    for model in RECORDS:
-        after: object = NOBODY
-        while rows := (yield paged(store, model, after)):
-            file.writelines(entry(model, row) for row in rows)
-            after = rows[-1]["id"]
-            seen(len(rows))
+    done = 0
+    with writing("The archive"):  # here, since the engine would take it for the database
+        file.write(line(header.model_dump(mode="json")))
+        for model in RECORDS:
+            after: object = NOBODY
+            while rows := (yield paged(store, model, after)):
+                file.writelines(entry(model, row) for row in rows)
+                after = rows[-1]["id"]
+                done += len(rows)
+                seen(done, sum(header.counts.values()))
+        file.flush()
     return header
 
 
@@ -102,27 +106,22 @@ def total(model: type[Record]) -> str:
     return f"SELECT count(*) AS n FROM {model.TABLE} WHERE owner = :owner"  # noqa: S608 - our own names
 
 
-async def load(
-    store: Store, path: Path, begin: Callable[[int], Seen] = lambda _: lambda _: None
-) -> Counter[str]:
+async def load(store: Store, path: Path, seen: Seen = unseen) -> Counter[str]:
     """Write the rows of an archive as they are; what is there and as late stays. Count the others.
 
     The whole archive is read and checked before its first row is written.
 
-    Args:
-        store: where to.
-        path: the archive.
-        begin: is told how many rows are to come, and gives what wants to hear how far it is.
-
     Raises:
         InvalidInput: the archive is broken, or another owner's.
     """
-    seen = begin(await run_sync(check, path, store.owner))
+    rows_in_all = await run_sync(check, path, store.owner)
     written = Counter[str]()
     rows = records(path, store.owner)
+    done = 0
     while batch := list(islice(rows, BATCH)):
         written += await store.engine.write(loading(store, batch))
-        seen(len(batch))
+        done += len(batch)
+        seen(done, rows_in_all)
     return written
 
 

@@ -19,8 +19,8 @@ from agent_mem.storage.statements import Row
 from agent_mem.storage.store import decode
 
 VERSION = 1
-LONGEST_LINE = 16 << 20
-"""Bytes; no row is as long. What is longer is another kind of file, and need not fit in memory."""
+LONGEST_LINE = 1_000_000_000
+"""Bytes: no row of SQLite is longer. A file without lines need not fit in memory."""
 LARGEST = 1 << 62
 """No number of ours is as large; a clock that is could not go on."""
 MODELS = {model.TABLE: model for model in RECORDS}
@@ -48,9 +48,9 @@ def line(value: object) -> bytes:
     """Write one line.
 
     Raises:
-        ValueError: it holds what JSON or Unicode does not have.
+        ValueError: it holds half of a surrogate pair, which is not text.
     """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return f"{text}\n".encode()
 
 
@@ -176,7 +176,7 @@ def storable(record: Record, owner: str) -> None:
     if record.owner != owner:
         raise ValueError(f"is of another owner than the archive: {record.owner[:80]!r}")
     for name, value in record:
-        if isinstance(value, int) and abs(value) >= LARGEST:
+        if isinstance(value, int | float) and not abs(value) < LARGEST:
             raise ValueError(f"has too large a number as {name!r}")
     line(record.model_dump(mode="json"))
 
@@ -188,6 +188,11 @@ def parsed(text: bytes) -> Any:  # noqa: ANN401 - JSON
         ValueError: it is not JSON.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=unknown)
     except (ValueError, RecursionError):
         raise ValueError("is not JSON: this is no archive, or it is damaged or cut off") from None
+
+
+def unknown(constant: str) -> None:
+    """Refuse `NaN` and the like, which Python reads though JSON has none."""
+    raise ValueError(constant)

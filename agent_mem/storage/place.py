@@ -5,24 +5,31 @@ from pathlib import Path
 
 from agent_mem.errors import UnsafePlace
 
-CLOUD_FOLDERS = ("dropbox", "onedrive", "google drive", "googledrive", "icloud drive", "clouddocs")
+CLOUD_FOLDERS = (
+    "dropbox",
+    "onedrive",
+    "google drive",
+    "googledrive",
+    "icloud drive",
+    "com~apple~clouddocs",
+)
 NETWORK_FILESYSTEMS = ("nfs", "cifs", "smb", "9p", "fuse.sshfs", "afs", "davfs", "ncp")
 MOUNTS = Path("/proc/self/mounts")
 
 
-def check(path: Path) -> None:
+def check(path: Path, mounts: Path = MOUNTS) -> None:
     """Refuse a folder in which two processes would not see each other's locks.
 
     Raises:
         UnsafePlace: the folder is synced by a cloud client, or is on a network drive.
     """
-    folder = path.expanduser().absolute().parent
+    folder = path.expanduser().resolve().parent
     if named := [part for part in folder.parts if part.lower().startswith(CLOUD_FOLDERS)]:
         raise UnsafePlace(
             f"{folder} is synced by {named[0]}, which copies a database while it is written:"
             " set AGENT_MEM_DB to a file on a local disk."
         )
-    kind = "a network share" if str(folder).startswith("\\\\") else filesystem(folder)
+    kind = "a network share" if str(folder).startswith("\\\\") else filesystem(folder, mounts)
     if kind.startswith(("a network", *NETWORK_FILESYSTEMS)):
         raise UnsafePlace(
             f"{folder} is on {kind}, where several processes cannot share a database:"
@@ -30,7 +37,7 @@ def check(path: Path) -> None:
         )
 
 
-def filesystem(folder: Path, mounts: Path = MOUNTS) -> str:
+def filesystem(folder: Path, mounts: Path) -> str:
     """Name the file system of a folder where the system tells (Linux); else nothing."""
     if sys.platform != "linux" or not mounts.exists():
         return ""

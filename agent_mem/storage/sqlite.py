@@ -58,9 +58,13 @@ def encode(value: object) -> object:
 
 @contextmanager
 def wrapped(path: Path) -> Generator[None]:
-    """Turn the driver's errors into ours, once."""
+    """Turn the driver's and the system's errors into ours, once."""
     try:
         yield
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be opened: {error.strerror}. Set AGENT_MEM_DB to a file that can."
+        ) from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if cause := CAUSES.get(code):
@@ -162,9 +166,10 @@ class SQLite:
 
     @classmethod
     def _open(cls, path: Path) -> "SQLite":
-        path = path.expanduser()
-        place.check(path)
-        prepare(path)
+        with wrapped(path):
+            path = path.expanduser().resolve()  # one file, one lock, however it is named
+            place.check(path)
+            prepare(path)
         with wrapped(path), ExitStack() as opened:
             engine = cls(path, opened)
             if engine._stale():
@@ -181,9 +186,10 @@ class SQLite:
         return bool(pending(steps(self.dialect), ledger))
 
     def _close(self) -> None:
-        with self._lock:
-            for connection in (*self._readers, self._writer):
-                connection.close()
+        # Without the lock, which another process may hold for long: SQLite checkpoints here only
+        # where nobody else has the file open.
+        for connection in (*self._readers, self._writer):
+            connection.close()
         self._opened.close()
 
     def _read(self, transaction: Transaction[T]) -> T:

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -76,28 +76,50 @@ async def remember(
     def remembering() -> Transaction[Remembered]:
         session_id = yield from entering(app, session, scope)
         new = memory.model_copy(update={"session_id": session_id})
-        return (yield from keeping(app, new, old))
+        return (yield from keeping(app, new, old, keyed=key is not None))
 
     done = await app.store.engine.write(remembering())
     near = [Brief(id=m.id, text=excerpt(m.content)) for m in similar if m.id not in (done.id, old)]
     return done.model_copy(update={"similar": near})
 
 
-def keeping(app: App, memory: Memory, old: UUID | None) -> Transaction[Remembered]:
-    """Write a memory: as new, as a correction of another, or as one more time of the same."""
-    if (yield from app.store.getting(Memory, memory.id)) is not None:
-        return Remembered(id=memory.id, status="repeated", similar=[])
+def keeping(app: App, memory: Memory, old: UUID | None, *, keyed: bool) -> Transaction[Remembered]:
+    """Write a memory: as new, as a correction of another, or as one more time of the same.
+
+    Raises:
+        InvalidInput: its key was used for another memory.
+    """
+    before = yield from app.store.getting(Memory, memory.id)
+    if before and before.fingerprint() != memory.fingerprint():
+        raise InvalidInput(f"This key was used for another memory, `{before.id}`: use a new one.")
+    if before:
+        return Remembered(id=before.id, status="repeated", similar=[])
     if old is not None:
         return (yield from correcting(app, memory, old))
     memory = memory.model_copy(update={"content_hash": memory.fingerprint()})
     for row in (yield app.store.query("memories.same", content_hash=memory.content_hash)):
-        same = decode(Memory, row)
-        relevance = max(same.relevance, memory.relevance)
-        again = {"reinforced": same.reinforced + 1, "relevance": relevance}
-        yield from app.store.saving(same.model_copy(update=again))
-        return Remembered(id=same.id, status="reinforced", similar=[])
+        return (yield from reinforcing(app, decode(Memory, row), memory, keyed=keyed))
     yield from app.store.saving(memory)
     return Remembered(id=memory.id, status="new", similar=[])
+
+
+def reinforcing(app: App, same: Memory, memory: Memory, *, keyed: bool) -> Transaction[Remembered]:
+    """Count one more time of the same; a key counts once."""
+    if str(memory.id) in same.source_ids:
+        return Remembered(id=same.id, status="repeated", similar=[])
+    again = {
+        "reinforced": same.reinforced + 1,
+        "relevance": max(same.relevance, memory.relevance),
+        "expires_at": later(same.expires_at, memory.expires_at),
+        "source_ids": [*same.source_ids, str(memory.id)] if keyed else same.source_ids,
+    }
+    yield from app.store.saving(same.model_copy(update=again))
+    return Remembered(id=same.id, status="reinforced", similar=[])
+
+
+def later(one: datetime | None, other: datetime | None) -> datetime | None:
+    """Choose the later end; none is later than any."""
+    return max(one, other) if one and other else None
 
 
 def correcting(app: App, memory: Memory, old: UUID) -> Transaction[Remembered]:

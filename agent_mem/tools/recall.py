@@ -1,19 +1,24 @@
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, get_args
 from uuid import UUID
 
 from pydantic import Field
 
 from agent_mem.app import App
+from agent_mem.errors import InvalidInput
 from agent_mem.recall.budget import Budget
-from agent_mem.recall.search import Found, Request, search
+from agent_mem.recall.search import MODELS, Found, Request, search
 from agent_mem.records.fields import MAX_CONTENT, Moment, Name, Names
+from agent_mem.records.memory import MemoryKind
+from agent_mem.tools.memories import excerpt
 from agent_mem.tools.scope import Project, project_of
 from agent_mem.tools.tool import Result, shown
 
 LONGEST = 500
 """Characters of a hit's text; a longer record shows the passage that was found."""
-ENVELOPE = 60
+ENVELOPE = 55
 """Tokens kept for the answer's own frame."""
+KINDS = (*MODELS, *get_args(MemoryKind))
 
 
 class Hit(Result):
@@ -61,7 +66,7 @@ async def recall(
     """
     request = Request(
         query=query,
-        kinds=tuple(kinds or ()),
+        kinds=known(kinds or []),
         topic=topic,
         agent=agent,
         project=project_of(app, project),
@@ -72,8 +77,20 @@ async def recall(
     )
     results = await search(app.store, request)
     budget = Budget(max_tokens - ENVELOPE)
-    hits = [hit for hit in map(hit_of, results.hits) if budget.take(shown(hit))]
-    return Recalled(hits=hits, left_out=budget.left_out or None, note=note(results.hits, budget))
+    hits = [hit for found in results.hits for hit in fitted(hit_of(found), budget)]
+    left_out = len(results.hits) - len(hits)
+    return Recalled(hits=hits, left_out=left_out or None, note=note(hits, left_out))
+
+
+def known(kinds: list[str]) -> tuple[str, ...]:
+    """Check the names of kinds.
+
+    Raises:
+        InvalidInput: there is no such kind.
+    """
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise InvalidInput(f"There is no kind `{unknown[0]}`; there are {', '.join(KINDS)}.")
+    return tuple(kinds)
 
 
 def hit_of(found: Found) -> Hit:
@@ -94,9 +111,16 @@ def hit_of(found: Found) -> Hit:
     )
 
 
-def note(hits: list[Found], budget: Budget) -> str | None:
-    if not hits:
-        return "Nothing found. Try other words, or fewer filters."
-    if budget.left_out:
-        return "Raise max_tokens, or read memory://item/{id}."
-    return None
+def fitted(hit: Hit, budget: Budget) -> Iterator[Hit]:
+    """Show a hit whole if the budget allows, else its beginning, else not at all."""
+    short = hit.model_copy(update={"text": excerpt(hit.text), "more": None})
+    for form in (hit, short):
+        if budget.take(shown(form)):
+            yield form
+            return
+
+
+def note(hits: list[Hit], left_out: int) -> str | None:
+    if left_out or any(hit.text.endswith("…") for hit in hits):
+        return "Raise max_tokens. What ends in … is whole at memory://item/{id}."
+    return None if hits else "Nothing found. Try other words, or fewer filters."

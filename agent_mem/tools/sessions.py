@@ -4,11 +4,12 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent_mem.app import App
-from agent_mem.recall.budget import Budget
+from agent_mem.errors import InvalidInput
+from agent_mem.recall.budget import Budget, spent
 from agent_mem.recall.search import Request, searching
 from agent_mem.records.decision import Decision
 from agent_mem.records.event import Event
-from agent_mem.records.fields import Content, Line, Name
+from agent_mem.records.fields import Content, Line, Name, storable_json
 from agent_mem.records.record import named_id, now
 from agent_mem.records.session import Session
 from agent_mem.records.snapshot import Snapshot
@@ -30,8 +31,10 @@ from agent_mem.tools.tool import Result
 RECENT = 10
 ALIKE = 0.5
 """The share of an error's words that a solution must have to be shown with it."""
-ENVELOPE = 60
+ENVELOPE = 150
 """Tokens kept for the answer's own frame."""
+MOST_OF_A_TOKEN = 16
+"""Characters that one token may take."""
 
 Lines = Annotated[list[Line], Field(max_length=50)]
 
@@ -80,7 +83,7 @@ async def save_session(
     snapshot = Snapshot(
         agent_name=scope.agent_name,
         project=scope.project,
-        context_data={key: value for key, value in context.items() if value},
+        context_data=kept({key: value for key, value in context.items() if value}),
     )
     items = [task_of(app, scope, item) for item in tasks or []]
 
@@ -89,12 +92,28 @@ async def save_session(
         yield from ending(app, key)
         yield from app.store.saving(snapshot.model_copy(update={"session_id": key}))
         for item in items:
-            yield from app.store.saving(item.model_copy(update={"session_id": key}))
+            before = yield from app.store.getting(Task, item.id)
+            begun = before.created_at if before else item.created_at
+            yield from app.store.saving(
+                item.model_copy(update={"session_id": key, "created_at": begun})
+            )
         return key
 
     key = await app.store.engine.write(saving())
     done = sum(item.status == "done" for item in items)
     return Saved(id=snapshot.id, session=key, open_tasks=len(items) - done, archived=done)
+
+
+def kept(context: dict[str, Any]) -> dict[str, Any]:
+    """Check that what is saved may be kept together, as each part of it may.
+
+    Raises:
+        InvalidInput: it is too long.
+    """
+    try:
+        return storable_json(context)
+    except ValueError as error:
+        raise InvalidInput(f"What is saved {error}.") from None
 
 
 def ending(app: App, key: UUID | None) -> Transaction[None]:
@@ -189,14 +208,15 @@ def fitted(context: dict[str, Any], budget: Budget) -> dict[str, Any]:
 
 def clipped(text: str, budget: Budget) -> str:
     """Keep as much of a text as may take half of what is left."""
-    share, whole = Budget(budget.left // 2), text
-    while not share.take(text):
-        text = text[: len(text) * share.left // (share.left + share.left // 4 + 1)]
-    if text != whole:
+    room = budget.left // 2
+    part = text[: MOST_OF_A_TOKEN * room]
+    while part and (cost := spent(part)) > room:
+        part = part[: len(part) * room // (cost + 1)]
+    if part != text:
         budget.left_out += 1
-        text = text.rstrip() + "…"
-    budget.take(text)
-    return text
+        part = part.rstrip() + "…"
+    budget.take(part)
+    return part
 
 
 def open_tasks(app: App, filters: dict[str, str | None]) -> Transaction[list[dict[str, Any]]]:

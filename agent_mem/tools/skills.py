@@ -101,6 +101,7 @@ def permitted(app: App, agent: str) -> Transaction[list[tuple[Skill, dict[str, A
     bound = yield app.store.query("agent_skill_bindings.of_agent", agent=agent)
     bindings = [decode(Binding, row) for row in bound]
     if not bindings:
-        return [(skill, {}) for skill in skills.values()]
+        latest = {skill.skill_name: skill for skill in skills.values()}
+        return [(skill, {}) for skill in latest.values()]
     enabled = [b for b in bindings if b.enabled and b.skill_id in skills]
     return [(skills[b.skill_id], b.config) for b in enabled]

@@ -93,11 +93,16 @@ class Tool:
         match error["type"]:
             case "missing":
                 return f"{self.name} needs `{path}`."
+            case "extra_forbidden" if len(error["loc"]) > 1:
+                return f"{self.name} has no `{path[:80]}`."
             case "extra_forbidden":
                 known = ", ".join(self.schema["properties"])
                 return f"{self.name} has no `{path[:80]}`; it takes {known}."
             case "value_error":
                 return f"`{path}` {error['msg'].removeprefix('Value error, ')}."
+            case "too_long" if isinstance(error["input"], str):
+                most = error.get("ctx", {})["max_length"]
+                return f"`{path}` is longer than {most} characters."
             case _:
                 return f"`{path}`: {error['msg'][:1].lower()}{error['msg'][1:]}."
 

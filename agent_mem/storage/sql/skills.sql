@@ -30,9 +30,9 @@ WHERE owner = :owner AND skill_name = :name AND is_active AND deleted_at IS NULL
 ORDER BY created_at DESC, id DESC LIMIT 1;
 
 -- query all --
--- List the skills.
+-- List the skills; of one name, the latest version last.
 SELECT * FROM skills WHERE owner = :owner AND is_active AND deleted_at IS NULL
-ORDER BY skill_name LIMIT 500;
+ORDER BY skill_name, created_at, id LIMIT 500;
 
 -- query names --
 -- List the names of the skills.

@@ -1,0 +1,86 @@
+"""Look for what is wrong with this installation, and how to mend it."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import partial
+
+import anyio
+import click
+from anyio.to_thread import run_sync
+
+from agent_mem.app import open_app
+from agent_mem.cli import output
+from agent_mem.errors import AgentMemError
+from agent_mem.storage.contents import inside, mend
+from agent_mem.storage.health import Cure, Finding, outside, tighten
+
+COLOURS = {"ok": "green", "warn": "yellow", "bad": "red"}
+
+
+@click.command("doctor")
+@click.option("--mend", "mending", is_flag=True, help="Mend what can be mended without loss.")
+@output.as_json
+def doctor_command(mending: bool, as_json: bool) -> None:
+    """Look for what is wrong with this memory, and how to mend it.
+
+    The exit code is 1 if anything is bad.
+    """
+    found, mended = anyio.run(partial(checkup, mending=mending))
+    healthy = all(finding.level != "bad" for finding in found)
+    if as_json:
+        findings = [{"check": f.check, "level": f.level, "text": f.text} for f in found]
+        output.print_json({"healthy": healthy, "findings": findings, "mended": mended})
+    else:
+        for text in mended:
+            click.echo(f"{click.style('done', fg='green')}  {output.plain(text)}")
+        for f in found:
+            level = click.style(f"{f.level:4}", fg=COLOURS[f.level])
+            click.echo(f"{level}  {f.check:11}  {output.plain(f.text)}")
+    click.get_current_context().exit(0 if healthy else 1)
+
+
+async def checkup(*, mending: bool) -> tuple[list[Finding], list[str]]:
+    """Look; if asked to, mend and look again. Tell what is, and what was done."""
+    found = await examine()
+    cures: set[Cure] = {finding.cure for finding in found if finding.cure}
+    if not mending or not cures:
+        return found, []
+    failed: list[Finding] = []
+    done: list[str] = []
+    with telling(failed):
+        await treat(cures, done)
+    return [*await examine(), *failed], done
+
+
+async def examine() -> list[Finding]:
+    """Look at the file from outside, and if it can be opened, at what it holds."""
+    found: list[Finding] = []
+    with telling(found):
+        settings = output.settings()
+        found += await run_sync(outside, settings.db.expanduser().resolve())
+        if not any(finding.stops for finding in found):
+            async with open_app(settings) as app:
+                found += await inside(app.store)
+    return found
+
+
+async def treat(cures: set[Cure], done: list[str]) -> None:
+    """Mend what can be mended without loss."""
+    settings = output.settings()
+    if "modes" in cures:
+        tighten(settings.db.expanduser().resolve())
+        done.append("The files are yours alone.")
+    if cures - {"modes"}:
+        async with open_app(settings) as app:
+            done += await mend(app.store, cures)
+
+
+@contextmanager
+def telling(found: list[Finding]) -> Generator[None]:
+    """Take what keeps a look from being finished as one more thing that was found."""
+    try:
+        yield
+    except AgentMemError as error:
+        found.append(Finding("memory", "bad", str(error)))
+    except OSError as error:
+        found.append(Finding("memory", "bad", f"{error.filename}: {error.strerror}."))

@@ -1,0 +1,106 @@
+"""Load a pack: skills, and which agent may use them in which order."""
+
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Any
+
+import click
+
+from agent_mem.app import App
+from agent_mem.cli import output
+from agent_mem.errors import NotFound
+from agent_mem.records.binding import Binding
+from agent_mem.records.record import Record, named_id
+from agent_mem.records.skill import Skill
+from agent_mem.storage.statements import Transaction
+from agent_mem.storage.store import Store
+
+PACKS = {
+    file.name.removesuffix(".json").replace("_", "-"): file
+    for file in (files("agent_mem") / "seeds").iterdir()
+    if file.name.endswith(".json")
+}
+
+
+@click.command("seed", epilog=f"Packs: {', '.join(PACKS)}.")
+@click.argument("pack")
+@output.as_json
+def seed_command(pack: str, as_json: bool) -> None:
+    """Load a PACK of skills and bindings; loading it again changes nothing."""
+    answer = output.run(lambda app: load(app, pack))
+    if as_json:
+        output.print_json(answer)
+        return
+    loaded = f"{answer['skills']} skills and {answer['bindings']} bindings"
+    new = f"{answer['new']} of them new" if answer["new"] else "nothing changed"
+    click.echo(f"The pack {pack} has {loaded}: {new}.")
+    rows = [(agent, ", ".join(names)) for agent, names in answer["agents"].items()]
+    output.console().print(output.table("agent", "skills in their order", rows=rows))
+
+
+async def load(app: App, name: str) -> dict[str, Any]:
+    """Write what is not there yet of a pack, all or nothing.
+
+    Raises:
+        NotFound: there is no such pack.
+    """
+    if name not in PACKS:
+        raise NotFound(f"There is no pack `{name}`; there is {', '.join(PACKS)}.")
+    pack: dict[str, Any] = json.loads(PACKS[name].read_text(encoding="utf-8"))
+    taught = {entry["skill_name"]: skill(app.store.owner, entry) for entry in pack["skills"]}
+    bound = list(bindings(app.store.owner, pack["bindings"], taught))
+    new = await app.store.engine.write(adding(app.store, [*taught.values(), *bound]))
+    return {
+        "pack": name,
+        "skills": len(taught),
+        "bindings": len(bound),
+        "new": new,
+        "agents": {agent: list(ranks) for agent, ranks in pack["bindings"].items()},
+    }
+
+
+def adding(store: Store, records: list[Record]) -> Transaction[int]:
+    """Write the records that are not there; what is there stays, since hosts approved it so."""
+    new = 0
+    for record in records:
+        if (yield from store.getting(type(record), record.id)) is None:
+            yield from store.saving(record)
+            new += 1
+    return new
+
+
+def skill(owner: str, entry: dict[str, Any]) -> Skill:
+    """Make a skill: its instructions become a SKILL.md, its input an MCP tool's description."""
+    name, description = entry["skill_name"], entry["description"]
+    return Skill(
+        id=named_id("skill", owner, name, entry["version"]),
+        skill_name=name,
+        description=description,
+        category=entry["category"],
+        version=entry["version"],
+        dependencies=entry["dependencies"],
+        spec={"name": name, "description": description, "inputSchema": entry["inputSchema"]},
+        body="\n".join([*frontmatter(name, description), *entry["instructions"], ""]),
+    )
+
+
+def frontmatter(name: str, description: str) -> list[str]:
+    """Begin a SKILL.md; the Agent Skills format has hyphens in names, and JSON strings are YAML."""
+    quoted = json.dumps(description, ensure_ascii=False)
+    return ["---", f"name: {name.replace('_', '-')}", f"description: {quoted}", "---", ""]
+
+
+def bindings(
+    owner: str, agents: dict[str, dict[str, int]], taught: dict[str, Skill]
+) -> Iterator[Binding]:
+    """Bind each agent to its skills."""
+    for agent, ranks in agents.items():
+        for name, priority in ranks.items():
+            key = taught[name].id
+            yield Binding(
+                id=named_id("binding", owner, agent, str(key)),
+                agent_name=agent,
+                skill_id=key,
+                priority=priority,
+            )

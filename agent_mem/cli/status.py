@@ -1,0 +1,87 @@
+"""Tell what is stored, and where."""
+
+from typing import Any
+
+import click
+
+from agent_mem import __version__
+from agent_mem.app import App
+from agent_mem.cli import output
+from agent_mem.records import RECORDS
+from agent_mem.storage import statements
+from agent_mem.storage.migrations import steps
+from agent_mem.storage.sqlite import facts
+from agent_mem.storage.statements import Statement, Transaction
+
+KILO = 1024
+
+
+@click.command("status")
+@output.as_json
+def status_command(as_json: bool) -> None:
+    """Tell what is stored, and where."""
+    found = output.run(status)
+    if as_json:
+        output.print_json(found)
+        return
+    console = output.console()
+    for name, value in sentences(found).items():
+        console.print(f"{name:8}  {output.plain(value)}")
+    rows = [(name.replace("_", " "), n) for name, n in found["records"].items()]
+    console.print(output.table("stored", "count", rows=rows))
+
+
+async def status(app: App) -> dict[str, Any]:
+    """Read the figures, all at one moment."""
+    settings = app.settings
+    path = settings.db.expanduser().absolute()
+    return {
+        "version": __version__,
+        "file": str(path),
+        **facts(path),
+        "owner": settings.owner,
+        "agent": settings.agent,
+        "project": settings.project,
+        "embedder": None,
+        **await app.store.engine.read(figures(app)),
+    }
+
+
+def figures(app: App) -> Transaction[dict[str, Any]]:
+    """Count the records, the steps of the schema, and what waits."""
+    records: dict[str, int] = {}
+    for model in RECORDS:
+        (row,) = yield Statement(statements.count(model), {"owner": app.store.owner})
+        records[model.TABLE] = row["n"]
+    ledger = yield app.store.query("ledger.all")
+    (waiting,) = yield app.store.query("local.waiting")
+    known = len(steps(app.store.engine.dialect))
+    return {
+        "records": records,
+        "schema": {"applied": len(ledger), "known": known},
+        "waiting": waiting["n"],
+    }
+
+
+def sentences(found: dict[str, Any]) -> dict[str, str]:
+    """Say the figures in words."""
+    schema = found["schema"]
+    return {
+        "version": found["version"],
+        "file": f"{found['file']} ({size(found['bytes'])})",
+        "SQLite": f"{found['sqlite']}, {schema['applied']} of {schema['known']} schema steps done",
+        "owner": found["owner"],
+        "agent": found["agent"],
+        "project": found["project"] or "everywhere",
+        "recall": "works by words; no embedder is set up yet, so it does not search by meaning",
+        "sync": f"records waiting for it: {found['waiting']}",
+    }
+
+
+def size(count: int) -> str:
+    """Write a number of bytes in the largest unit that it fills."""
+    value, units = float(count), ["bytes", "KiB", "MiB", "GiB"]
+    while value >= KILO and len(units) > 1:
+        value /= KILO
+        units.pop(0)
+    return f"{value:.1f} {units[0]}" if units[0] != "bytes" else f"{count} bytes"

@@ -1,0 +1,196 @@
+"""The index in step with its records, and what a search gives besides the tool's answer."""
+
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from conftest import Call
+
+from agent_mem.app import App
+from agent_mem.recall.search import Request, overlap, search
+from agent_mem.records.memory import Memory
+from agent_mem.records.record import now
+from agent_mem.records.session import Session
+
+pytestmark = pytest.mark.anyio
+
+LONG = "".join(f"Sentence number {n} tells of zeppelins. " for n in range(60))
+
+
+async def found(app: App, query: str, **filters: object) -> list[str]:
+    results = await search(app.store, Request(query, **filters))  # pyright: ignore[reportArgumentType] - any filter
+    return [hit.about.text for hit in results.hits]
+
+
+def sizes(app: App) -> tuple[int, int, int]:
+    """Count the passages, and what the index says that it has: passages and terms."""
+    with closing(sqlite3.connect(app.settings.db)) as db:
+        counted = "SELECT count(*), coalesce(sum(size), 0) FROM passages"
+        passages, terms = db.execute(counted).fetchone()
+        said = db.execute("SELECT passages, terms FROM passages_size").fetchone()
+        assert said == (passages, terms)
+        db.execute("INSERT INTO passages_fts (passages_fts) VALUES ('integrity-check')")
+        matched = "SELECT count(*) FROM passages_fts WHERE passages_fts MATCH 'zeppelin'"
+        return passages, terms, db.execute(matched).fetchone()[0]
+
+
+async def test_a_text_that_changes_is_found_by_its_new_words_only(app: App) -> None:
+    memory = Memory(agent_name="a", content="The kite is red.")
+    await app.store.put(memory)
+    await app.store.put(memory.model_copy(update={"content": "The zeppelin is blue."}))
+
+    assert await found(app, "kite") == []
+    assert await found(app, "zeppelin") == ["The zeppelin is blue."]
+    assert sizes(app)[0] == 1
+
+
+async def test_a_text_that_stays_is_not_indexed_again(app: App) -> None:
+    memory = Memory(agent_name="a", content="The zeppelin is red.", relevance=0.1)
+    await app.store.put(memory)
+    before = sizes(app)
+
+    await app.store.put(memory.model_copy(update={"relevance": 0.9}))
+
+    assert sizes(app) == before
+    (hit,) = (await search(app.store, Request("zeppelin"))).hits
+    assert hit.about.importance == 0.9
+
+
+async def test_a_label_that_changes_is_found_by_its_new_name_only(app: App) -> None:
+    memory = Memory(agent_name="a", content="It is red.", topic="kites", subject="Ana")
+    await app.store.put(memory)
+    await app.store.put(memory.model_copy(update={"topic": "zeppelins"}))
+
+    assert await found(app, "kites") == []
+    assert await found(app, "zeppelins") == ["It is red."]
+    assert await found(app, "Ana") == ["It is red."]
+
+
+async def test_a_text_that_shrinks_loses_its_last_passages(app: App) -> None:
+    memory = Memory(agent_name="a", content=LONG)
+    await app.store.put(memory)
+    passages, terms, matched = sizes(app)
+    await app.store.put(memory.model_copy(update={"content": LONG[:600]}))
+
+    assert passages == matched > 5
+    fewer = sizes(app)
+    assert fewer[0] == fewer[2] == 2
+    assert fewer[1] < terms
+
+
+async def test_a_forgotten_record_leaves_the_index_and_comes_back(app: App) -> None:
+    memory = Memory(agent_name="a", content=LONG)
+    await app.store.put(memory)
+    before = sizes(app)
+    await app.store.put(memory.model_copy(update={"deleted_at": now()}))
+    gone = sizes(app)
+    await app.store.put(memory)
+
+    assert gone == (0, 0, 0)
+    assert sizes(app) == before
+
+
+async def test_what_recall_never_returns_is_not_indexed(app: App) -> None:
+    await app.store.put(Session(agent_name="zeppelin"))
+
+    assert sizes(app) == (0, 0, 0)
+
+
+async def test_what_was_superseded_is_found_at_its_time(app: App) -> None:
+    past = now() - timedelta(days=9)
+    old = Memory(
+        agent_name="a",
+        content="The kite is red.",
+        occurred_at=past,
+        valid_until=now() - timedelta(days=1),
+    )
+    await app.store.put(old)
+
+    assert await found(app, "kite") == []
+    assert await found(app, "kite", as_of=now() - timedelta(days=2)) == [old.content]
+    assert await found(app, "kite", as_of=past - timedelta(days=1)) == []
+
+
+async def test_what_is_not_valid_yet_is_found_until_its_end(app: App) -> None:
+    soon = now() + timedelta(days=1)
+    await app.store.put(
+        Memory(agent_name="a", content="The kite is red.", valid_until=soon),
+        Memory(agent_name="a", content="The kite is blue.", valid_from=soon),
+    )
+
+    assert sorted(await found(app, "kite")) == ["The kite is blue.", "The kite is red."]
+    assert await found(app, "kite", as_of=now()) == ["The kite is red."]
+    assert await found(app, "kite", as_of=soon + timedelta(days=1)) == ["The kite is blue."]
+
+
+async def test_owners_never_see_each_other(app: App) -> None:
+    other = type(app.store)(app.store.engine, "somebody", app.store.index)
+    await other.put(Memory(agent_name="a", content="The kite is secret."))
+
+    assert await found(app, "kite") == []
+    assert await found(app, "") == []
+    assert len((await search(other, Request("kite"))).hits) == 1
+
+
+async def test_a_hit_tells_the_passage_and_its_share_of_the_words(app: App) -> None:
+    memory = Memory(agent_name="a", content=f"{LONG} The treasure lies in Lisbon.")
+    await app.store.put(memory)
+
+    (hit,) = (await search(app.store, Request("treasure of Lisbon and Rome"))).hits
+
+    assert isinstance(hit.record, Memory)
+    assert hit.record.id == memory.id
+    assert hit.passage.endswith("The treasure lies in Lisbon.")
+    assert len(hit.passage) <= 320
+    assert hit.coverage == pytest.approx(2 / 3)
+    assert set(hit.features) >= {"words", "session", "dates"}
+
+
+async def test_a_text_without_words_is_found_as_the_latest(app: App) -> None:
+    await app.store.put(Memory(agent_name="a", content="!!!"))
+
+    (hit,) = (await search(app.store, Request(""))).hits
+
+    assert (hit.passage, hit.why, hit.coverage) == ("!!!", ("latest",), 0)
+
+
+async def test_a_passage_whose_record_is_gone_is_passed_over(app: App) -> None:
+    await app.store.put(Memory(agent_name="a", content="The kite is red."))
+    with closing(sqlite3.connect(app.settings.db)) as db, db:
+        db.execute("DELETE FROM memories")
+
+    assert await found(app, "kite") == []
+
+
+async def test_no_more_than_the_limit_is_found_however_many_match(app: App, call: Call) -> None:
+    for n in range(70):
+        await call("remember", content=f"Kite {uuid4().hex} of owner {n}.")
+
+    assert len(await found(app, "kite", limit=50)) == 50
+    assert len(await found(app, "", limit=7)) == 7
+
+
+async def test_a_kind_of_memory_and_a_kind_of_record_are_both_filters(app: App) -> None:
+    await app.store.put(
+        Memory(agent_name="a", content="Kites fly.", kind="plan"),
+        Memory(agent_name="a", content="Kites fall."),
+    )
+
+    assert await found(app, "kites", kinds=("plan",)) == ["Kites fly."]
+    assert await found(app, "kites", kinds=("memory",), topic="none") == []
+
+
+async def test_an_id_is_not_reused_for_another_record(app: App) -> None:
+    key = UUID(int=7)
+    await app.store.put(Memory(id=key, agent_name="a", content="The kite is red."))
+    await app.store.put(Memory(id=key, agent_name="a", content="The kite is blue."))
+
+    assert await found(app, "kite") == ["The kite is blue."]
+
+
+def test_nothing_overlaps_nothing() -> None:
+    assert overlap(set(), set()) == 0
+    assert overlap({"a", "b"}, {"b", "c"}) == pytest.approx(1 / 3)
+    assert overlap({"a"}, {"a"}) == 1

@@ -1,0 +1,123 @@
+"""Problems and what solved them, with every attempt counted."""
+
+import pytest
+from conftest import Call
+
+from agent_mem.errors import InvalidInput
+
+pytestmark = pytest.mark.anyio
+
+PROBLEM = "ConnectionError: port 5432 refused"
+
+
+async def test_a_solution_is_found_by_its_problem(call: Call) -> None:
+    done = await call("record_solution", problem=PROBLEM, solution="Start the proxy.")
+
+    found = await call("find_solution", problem=PROBLEM)
+
+    assert done == {"id": done["id"], "solution": "Start the proxy.", "worked": 1, "used": 1}
+    assert found == {
+        "solutions": [
+            {
+                "id": done["id"],
+                "problem": PROBLEM,
+                "solution": "Start the proxy.",
+                "worked": 1,
+                "used": 1,
+                "exact": True,
+            }
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        "connectionerror:  PORT 6000 refused",
+        "ConnectionError: port 5432.7 refused",
+        "ConnectionError: port 0x1f refused",
+    ],
+)
+async def test_the_same_problem_with_other_numbers_is_the_same(call: Call, again: str) -> None:
+    done = await call("record_solution", problem=PROBLEM, solution="Start the proxy.")
+
+    (found,) = (await call("find_solution", problem=again))["solutions"]
+
+    assert (found["id"], found["exact"]) == (done["id"], True)
+
+
+async def test_a_like_problem_is_found_after_the_same(call: Call) -> None:
+    like = await call(
+        "record_solution", problem="ConnectionError: socket refused by peer", solution="Wait."
+    )
+    same = await call("record_solution", problem=PROBLEM, solution="Start the proxy.")
+    await call("record_solution", problem="The zeppelin leaks", solution="Patch it.")
+
+    found = (await call("find_solution", problem=PROBLEM))["solutions"]
+
+    assert [solution["id"] for solution in found] == [same["id"], like["id"]]
+    assert "exact" not in found[1]
+    only = await call("find_solution", problem=PROBLEM, limit=1)
+    assert [solution["id"] for solution in only["solutions"]] == [same["id"]]
+
+
+async def test_a_problem_is_found_by_the_words_of_its_solution(call: Call) -> None:
+    done = await call("record_solution", problem=PROBLEM, solution="Start the haproxy.")
+
+    (found,) = (await call("find_solution", problem="haproxy is down"))["solutions"]
+
+    assert found["id"] == done["id"]
+
+
+async def test_what_works_more_often_comes_first(call: Call) -> None:
+    await call("record_solution", problem=PROBLEM, solution="Reboot.", worked=False)
+    await call("record_solution", problem=PROBLEM, solution="Start the proxy.")
+    best = await call("record_solution", problem=PROBLEM, solution="Start the proxy.")
+    once = await call("record_solution", problem=PROBLEM, solution="Wait.", worked=True)
+
+    (found,) = (await call("find_solution", problem=PROBLEM))["solutions"]
+
+    assert (best["worked"], best["used"]) == (2, 2)
+    assert (once["solution"], once["worked"], once["used"]) == ("Start the proxy.", 2, 2)
+    assert (found["solution"], found["others"]) == ("Start the proxy.", ["Wait.", "Reboot."])
+
+
+async def test_a_solution_that_stops_working_loses_its_place(call: Call) -> None:
+    await call("record_solution", problem=PROBLEM, solution="Reboot.")
+    await call("record_solution", problem=PROBLEM, solution="Start the proxy.")
+    await call("record_solution", problem=PROBLEM, solution="Reboot.", worked=False)
+
+    now_best = await call("record_solution", problem=PROBLEM, solution="Reboot.", worked=False)
+
+    assert now_best["solution"] == "Start the proxy."
+
+
+async def test_a_forgotten_solution_is_not_found(call: Call) -> None:
+    done = await call("record_solution", problem=PROBLEM, solution="Start the proxy.")
+    await call("forget", id=done["id"])
+
+    assert await call("find_solution", problem=PROBLEM) == {
+        "note": "No solution is known. Record yours with record_solution."
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"problem": "p"}, "record_solution needs `solution`."),
+        ({"problem": "", "solution": "s"}, "`problem` is blank: say something."),
+        ({"problem": "p" * 2001, "solution": "s"}, "`problem` is longer than 2000 characters."),
+        (
+            {"problem": "p", "solution": "s", "worked": "perhaps"},
+            "`worked`: input should be a valid boolean, unable to interpret input.",
+        ),
+    ],
+    ids=["no solution", "blank", "long", "perhaps"],
+)
+async def test_what_cannot_be_recorded_is_refused_in_a_sentence(
+    call: Call, arguments: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await call("record_solution", **arguments)
+
+    assert str(refused.value) == sentence

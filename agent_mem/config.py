@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from agent_mem.errors import InvalidInput
 
 
 class Settings(BaseSettings):
@@ -39,3 +41,17 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="WARNING", description="How much is written to stderr."
     )
+
+
+def read() -> Settings:
+    """Read the settings.
+
+    Raises:
+        InvalidInput: one of them makes no sense.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).upper().removeprefix("AGENT_MEM_")
+        raise InvalidInput(f"AGENT_MEM_{name}: {first['msg']}.") from None

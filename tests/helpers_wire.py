@@ -75,7 +75,8 @@ class Wire:
 
     async def read(self) -> dict[str, Any]:
         """Read the next line, which must be JSON-RPC."""
-        line = await self._stdout.receive_until(b"\n", LONGEST_LINE)
+        with anyio.fail_after(30):
+            line = await self._stdout.receive_until(b"\n", LONGEST_LINE)
         self.lines.append(line)
         message: dict[str, Any] = json.loads(line)
         assert message["jsonrpc"] == "2.0"
@@ -83,9 +84,8 @@ class Wire:
 
     async def answer(self, key: int) -> dict[str, Any]:
         """Read until one request is answered."""
-        with anyio.fail_after(30):
-            while (message := await self.read()).get("id") != key:
-                pass
+        while (message := await self.read()).get("id") != key:
+            pass
         return message
 
     async def ask(self, method: str, params: Mapping[str, object]) -> dict[str, Any]:
@@ -128,3 +128,11 @@ def text_of(result: Mapping[str, Any]) -> str:
     """Give what a tool's result says to the model."""
     (block,) = result["content"]
     return block["text"]
+
+
+def customized(env: Mapping[str, str], folder: Path, code: str) -> dict[str, str]:
+    """Have Python run some code before anything else in the child."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(code, encoding="utf-8")
+    paths = [str(folder), *filter(None, [env.get("PYTHONPATH")])]
+    return {**env, "PYTHONPATH": os.pathsep.join(paths)}

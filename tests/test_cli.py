@@ -176,10 +176,12 @@ def test_explaining_shows_what_every_score_is_the_sum_of(
 ) -> None:
     run("remember", "Ana moved the port to 6432 in May.", "--subject", "Ana")
     run("remember", "Ben asked which port it was.", "--subject", "Ben")
+    run("remember", "Ana will choose a port.", "--kind", "plan")
 
     plain = told("recall", "which port did Ana choose", "--kind", "fact")["hits"]
     hits = told("recall", "which port did Ana choose", "--kind", "fact", "--explain")["hits"]
-    shown = run("recall", "which port did Ana choose", "--explain").stdout
+    shown = run("recall", "which port did Ana choose", "--kind", "fact", "--explain").stdout
+    lines = [line.split() for line in shown.splitlines()]
 
     assert [hit["id"] for hit in hits] == [hit["id"] for hit in plain]
     assert hits[0]["who"] == "Ana"
@@ -188,9 +190,10 @@ def test_explaining_shows_what_every_score_is_the_sum_of(
         total = sum(WEIGHTS[name] * value for name, value in hit["features"].items())
         assert hit["score"] == pytest.approx(total)
         assert f"score {hit['score']:.3f}" in shown
-        assert f"{hit['features']['words']:.3f}" in shown
-    assert hits[0]["features"].keys() == WEIGHTS.keys()
-    assert all(shown.count(f" {name} ") >= len(hits) for name in WEIGHTS)
+        assert hit["features"].keys() == WEIGHTS.keys()
+        for name, value in hit["features"].items():
+            figures = (value, WEIGHTS[name], value * WEIGHTS[name])
+            assert [name, *(f"{figure:.3f}" for figure in figures)] in lines
 
 
 def test_the_latest_are_shown_without_a_query_and_explained_by_nothing(
@@ -233,6 +236,20 @@ def test_a_damaged_file_is_told_in_a_sentence(run: Run, settings: Settings) -> N
 
     assert refused.exit_code == 1
     assert refused.stderr == ("Error: The database file is damaged: run `agent-mem doctor`.\n")
+
+
+@pytest.mark.parametrize("file", [".", "taken/memory.db"])
+def test_a_place_that_cannot_be_written_is_told_in_a_sentence(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file: str
+) -> None:
+    (tmp_path / "taken").touch()
+    monkeypatch.setenv("AGENT_MEM_DB", str(tmp_path / file))
+
+    refused = run("remember", "x")
+
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith(f"Error: No database can be kept at {tmp_path / file} (")
+    assert refused.stderr.count("\n") == 1
 
 
 def test_status_counts_what_is_stored_and_what_waits(
@@ -295,7 +312,7 @@ def test_a_real_process_keeps_what_the_next_one_finds(env: dict[str, str]) -> No
     command = [sys.executable, "-m", "agent_mem"]
     text = "漢字 stand in this memory."
     # JSON is UTF-8 even where the terminal is not.
-    poor = {**env, "PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
+    poor = {**env, "PYTHONIOENCODING": "latin-1"}
 
     done = shell([*command, "remember", "-"], env=env, input=text.encode())
     found = shell([*command, "recall", "memory", "--json"], env=poor)

@@ -58,6 +58,7 @@ async def test_earlier_decisions_on_the_question_are_told_with_their_outcome(cal
     await call("log_outcome", decision=failed["id"], success=False, error="It was down.")
     open_one = await call("log_decision", question=QUESTION, selected=["SQLite", "Redis"])
     await call("log_decision", question="Who paints the office?", selected=["Ana"])
+    await call("log_decision", question="Which paint does the shop like?", selected=["red"])
 
     done = await call("log_decision", question="Which database does the shop need?", selected=["x"])
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -12,9 +13,10 @@ from typing import NamedTuple
 import anyio
 import pytest
 from click.testing import CliRunner, Result
+from mcp import Client
 
-from agent_mem.cli import demo
-from agent_mem.cli.history import history
+from agent_mem.cli import demo, script
+from agent_mem.cli.history import BUILT_IN, history
 from agent_mem.cli.main import main
 
 # A server that keeps nothing: each process has a memory of its own.
@@ -34,7 +36,7 @@ main(["serve"])
 SUBJECTS = ["Begin", "Keep every session in one file", "Write the answer before the question"]
 ODD = [
     "",
-    '修复 "quoted words" -- drop --verbose, -v and *all* [bold]markup[/bold] 🚀 topic:ports kind:plan',
+    '修复 "quoted words" -- drop -v, --all *x* [bold]markup[/bold] 🚀 topic:ports kind:plan',
     "A subject that goes on and on " * 40,
 ]
 COMMAND = [sys.executable, "-m", "agent_mem", "demo"]
@@ -123,11 +125,11 @@ def test_no_trace_is_left(played: Played) -> None:
 
 
 def test_the_last_lines_can_be_pasted_into_two_clients(played: Played) -> None:
-    script = Path(sys.executable).with_name("agent-mem")
+    beside = Path(sys.executable).with_name("agent-mem")
 
-    assert f"\nclaude mcp add -s user agent-mem -- {script} serve\n" in played.told
+    assert f"\nclaude mcp add -s user agent-mem -- {beside} serve\n" in played.told
     assert json.loads(played.told[played.told.index("\n{\n") :]) == {
-        "mcpServers": {"agent-mem": {"command": str(script), "args": ["serve"]}}
+        "mcpServers": {"agent-mem": {"command": str(beside), "args": ["serve"]}}
     }
     assert all(path in played.told for path in demo.DESKTOP.values())
 
@@ -219,18 +221,38 @@ def test_a_server_that_fails_is_not_praised(
     assert "It works here" not in shown.stdout
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no signal that asks who is there")
-def test_a_server_that_neither_answers_nor_ends_is_killed(tmp_path: Path) -> None:
-    deaf = "import os, time; open('pid', 'w').write(str(os.getpid()))\nwhile True: time.sleep(60)"
+def test_an_answer_without_what_was_put_in_does_not_pass() -> None:
+    kept: script.Kept = {"log_decision": [{"id": "1"}]}
 
-    async def waiting() -> None:
-        async with demo.serving([sys.executable, "-c", deaf], tmp_path, patience=0.5):
+    passed = [step for step in script.known(BUILT_IN) if step.holds([{"output": {}}], kept)]
+
+    assert passed == []
+
+
+@pytest.mark.parametrize("part", ["context", "tasks", "decisions"])
+def test_a_session_that_lacks_a_part_is_not_restored(part: str) -> None:
+    whole = {
+        "context": {"summary": script.SUMMARY},
+        "tasks": [script.TASK],
+        "decisions": [{"id": "1"}],
+    }
+
+    assert script.restored(whole, "1")
+    assert not script.restored({**whole, part: []}, "1")
+    assert not script.restored({name: whole[name] for name in whole if name != part}, "1")
+
+
+def test_a_server_that_neither_answers_nor_ends_is_killed(tmp_path: Path) -> None:
+    async def connecting(process: subprocess.Popen[str]) -> None:
+        transport = demo.piped(process, patience=0.1)
+        async with Client(transport, read_timeout_seconds=0.1, mode="legacy"):
             pass
 
-    with pytest.raises(ExceptionGroup):
-        anyio.run(waiting)
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
+    deaf = [sys.executable, "-c", "import time\nwhile True: time.sleep(60)"]
+    with demo.start(deaf, tmp_path) as process, pytest.raises(ExceptionGroup):
+        anyio.run(connecting, process)
+
+    assert process.returncode == (1 if os.name == "nt" else -signal.SIGKILL)
 
 
 def test_a_path_with_a_space_is_quoted() -> None:

@@ -11,7 +11,7 @@ import anyio
 import pytest
 from conftest import Server
 from helpers_file import faults, missing
-from helpers_wire import Wire, text_of, wired
+from helpers_wire import Wire, customized, text_of, wired
 
 from agent_mem.cli import serve
 from agent_mem.config import Settings
@@ -134,13 +134,6 @@ class Late:
 
 sys.meta_path.insert(0, Late())
 """
-
-
-def customized(env: dict[str, str], folder: Path, code: str) -> dict[str, str]:
-    """Have Python run some code before anything else in the child."""
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(code, encoding="utf-8")
-    return env | {"PYTHONPATH": str(folder)}
 
 
 @pytest.mark.parametrize(("how", "code"), SIGNALS)

@@ -149,7 +149,7 @@ async def test_what_was_answered_before_a_kill_is_there_whole(
 def asking(pragma: str) -> Transaction[int]:
     """Ask SQLite itself."""
     rows = yield Statement(pragma, {})
-    return int(rows[0][0]) if rows else 0
+    return int(next(iter(tuple(rows[0]))))
 
 
 async def test_when_no_space_is_left_nothing_is_written_and_reading_goes_on(

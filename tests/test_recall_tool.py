@@ -206,18 +206,19 @@ async def test_the_answer_is_found_beside_the_question(call: Call) -> None:
 
 
 async def test_a_neighbour_that_the_filters_forbid_is_not_shown(call: Call) -> None:
-    for second, agent in enumerate(("ana", "bo")):
-        await call(
-            "log_event",
-            type="message",
-            content="Where is the zeppelin?" if agent == "ana" else "In Lisbon.",
-            session="chat",
-            agent=agent,
-        )
-        assert second < 2
+    for agent, content in (("ana", "Where is the zeppelin?"), ("bo", "In Lisbon.")):
+        await call("log_event", type="message", content=content, session="chat", agent=agent)
 
     assert await texts(call, "zeppelin", agent="ana") == ["Where is the zeppelin?"]
     assert "In Lisbon." in await texts(call, "zeppelin")
+
+
+async def test_a_neighbour_without_the_quoted_words_is_not_shown(call: Call) -> None:
+    for content in ("Where is the red zeppelin?", "In Lisbon."):
+        await call("log_event", type="message", content=content, session="chat")
+
+    assert await texts(call, '"red zeppelin"') == ["Where is the red zeppelin?"]
+    assert len(await texts(call, "red zeppelin")) == 2
 
 
 async def test_a_long_text_gives_the_passage_and_a_link_to_the_whole(call: Call) -> None:

@@ -148,6 +148,16 @@ async def test_a_hit_tells_the_passage_and_its_share_of_the_words(app: App) -> N
     assert set(hit.features) >= {"words", "session", "dates"}
 
 
+async def test_a_record_is_found_once_by_its_best_passage(app: App) -> None:
+    memory = Memory(agent_name="a", content=f"{LONG} The red zeppelin is in Lisbon.")
+    await app.store.put(memory)
+
+    (hit,) = (await search(app.store, Request("red zeppelin of Lisbon"))).hits
+
+    assert hit.passage.endswith("The red zeppelin is in Lisbon.")
+    assert hit.alike == 0
+
+
 async def test_a_text_without_words_is_found_as_the_latest(app: App) -> None:
     await app.store.put(Memory(agent_name="a", content="!!!"))
 

@@ -165,6 +165,15 @@ async def test_recent_errors_come_with_their_known_solutions(call: Call) -> None
     assert abs((now() - read(oldest["when"])).total_seconds()) < 120
 
 
+async def test_a_solution_to_something_else_is_not_shown_with_an_error(call: Call) -> None:
+    await call("log_event", type="error", content="The zeppelin over Lisbon lost its anchor.")
+    await call("record_solution", problem="Lisbon is hot in summer", solution="Drink water.")
+
+    (error,) = (await call("restore_session"))["errors"]
+
+    assert error.keys() == {"error", "when"}
+
+
 async def test_recent_decisions_come_with_their_outcomes(call: Call) -> None:
     first = await call("log_decision", question="Which port?", selected=["5433"])
     second = await call("log_decision", question="Which host?", selected=["db1", "db2"])

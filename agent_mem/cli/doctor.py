@@ -10,6 +10,7 @@ from anyio.to_thread import run_sync
 
 from agent_mem.app import open_app
 from agent_mem.cli import output
+from agent_mem.config import read
 from agent_mem.errors import AgentMemError
 from agent_mem.storage.contents import inside, mend
 from agent_mem.storage.health import Cure, Finding, outside, tighten
@@ -56,7 +57,7 @@ async def examine() -> list[Finding]:
     """Look at the file from outside, and if it can be opened, at what it holds."""
     found: list[Finding] = []
     with telling(found):
-        settings = output.settings()
+        settings = read()
         found += await run_sync(outside, settings.db.expanduser().resolve())
         if not any(finding.stops for finding in found):
             async with open_app(settings) as app:
@@ -66,7 +67,7 @@ async def examine() -> list[Finding]:
 
 async def treat(cures: set[Cure], done: list[str]) -> None:
     """Mend what can be mended without loss."""
-    settings = output.settings()
+    settings = read()
     if "modes" in cures:
         tighten(settings.db.expanduser().resolve())
         done.append("The files are yours alone.")

@@ -7,14 +7,13 @@ from typing import Any, TypeVar
 
 import anyio
 import click
-from pydantic import ValidationError
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from agent_mem.app import App, open_app
-from agent_mem.config import Settings
-from agent_mem.errors import AgentMemError, InvalidInput
+from agent_mem.config import read
+from agent_mem.errors import AgentMemError
 from agent_mem.tools import TOOLS
 from agent_mem.tools.tool import Tool
 
@@ -32,27 +31,13 @@ def run(work: Callable[[App], Awaitable[T]]) -> T:
     """Do some work on the memory of the settings; what goes wrong is told in one sentence."""
 
     async def working() -> T:
-        async with open_app(settings()) as app:
+        async with open_app(read()) as app:
             return await work(app)
 
     try:
         return anyio.run(working)
     except AgentMemError as error:
         raise click.ClickException(plain(str(error))) from None
-
-
-def settings() -> Settings:
-    """Read the settings.
-
-    Raises:
-        InvalidInput: one of them makes no sense.
-    """
-    try:
-        return Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]).upper().removeprefix("AGENT_MEM_")
-        raise InvalidInput(f"AGENT_MEM_{name}: {first['msg']}.") from None
 
 
 def tool(name: str) -> Tool:

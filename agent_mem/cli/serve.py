@@ -7,6 +7,8 @@ from importlib import import_module
 
 import click
 
+from agent_mem.errors import AgentMemError
+
 
 @click.command("serve")
 def serve_command() -> None:
@@ -16,8 +18,15 @@ def serve_command() -> None:
     wire = take_stdout()
     anyio = import_module("anyio")
     stdio = import_module("agent_mem.server.stdio")
-    config = import_module("agent_mem.config")
-    anyio.run(stdio.serve, config.Settings(), wire)
+    anyio.run(stdio.serve, settings(), wire)
+
+
+def settings() -> object:
+    """Read the settings; what makes no sense in them is told in one sentence."""
+    try:
+        return import_module("agent_mem.config").read()
+    except AgentMemError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def leave(number: int, _: object) -> None:

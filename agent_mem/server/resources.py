@@ -215,9 +215,11 @@ def cursor_of(topic: str) -> str:
 def after_of(cursor: str) -> str:
     """Read a cursor that was given out earlier."""
     try:
-        (after,) = json.loads(base64.urlsafe_b64decode(cursor))
-    except (ValueError, TypeError, RecursionError):
-        after = None
-    if not isinstance(after, str):
-        raise MCPError(INVALID_PARAMS, "Invalid cursor")
-    return after
+        found = json.loads(base64.urlsafe_b64decode(cursor))
+    except (ValueError, RecursionError):
+        found = None
+    match found:
+        case [str(after)]:
+            return after
+        case _:
+            raise MCPError(INVALID_PARAMS, "Invalid cursor")

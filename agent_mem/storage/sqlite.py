@@ -15,7 +15,13 @@ from uuid import UUID
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
-from agent_mem.errors import StorageBusy, StorageDamaged, StorageError, StorageFull
+from agent_mem.errors import (
+    StorageBusy,
+    StorageDamaged,
+    StorageError,
+    StorageFull,
+    UnsafePlace,
+)
 from agent_mem.records.record import uuid7
 from agent_mem.storage import place
 from agent_mem.storage.lock import FileLock
@@ -58,13 +64,9 @@ def encode(value: object) -> object:
 
 @contextmanager
 def wrapped(path: Path) -> Generator[None]:
-    """Turn the driver's and the system's errors into ours, once."""
+    """Turn the driver's errors into ours, once."""
     try:
         yield
-    except OSError as error:
-        raise StorageError(
-            f"{path} cannot be opened: {error.strerror}. Set AGENT_MEM_DB to a file that can."
-        ) from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if cause := CAUSES.get(code):
@@ -78,12 +80,16 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         path, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     connection.row_factory = sqlite3.Row
-    for name, value in PRAGMAS.items():
-        connection.execute(f"PRAGMA {name} = {value}")
-    if sys.platform == "darwin":
-        connection.execute("PRAGMA fullfsync = ON")
-    if read_only:
-        connection.execute("PRAGMA query_only = ON")
+    try:
+        for name, value in PRAGMAS.items():
+            connection.execute(f"PRAGMA {name} = {value}")
+        if sys.platform == "darwin":
+            connection.execute("PRAGMA fullfsync = ON")
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
@@ -166,15 +172,20 @@ class SQLite:
 
     @classmethod
     def _open(cls, path: Path) -> "SQLite":
-        with wrapped(path):
+        try:
             path = path.expanduser().resolve()  # one file, one lock, however it is named
             place.check(path)
             prepare(path)
-        with wrapped(path), ExitStack() as opened:
-            engine = cls(path, opened)
-            if engine._stale():
-                engine._write(founding())
-            engine._opened = opened.pop_all()
+            with wrapped(path), ExitStack() as opened:
+                engine = cls(path, opened)
+                if engine._stale():
+                    engine._write(founding())
+                engine._opened = opened.pop_all()
+        except OSError as error:
+            raise UnsafePlace(
+                f"No database can be kept at {path} ({error.strerror}):"
+                " set AGENT_MEM_DB to a file that can be written."
+            ) from error
         return engine
 
     def _stale(self) -> bool:
@@ -231,5 +242,6 @@ def sound(path: Path) -> str:
 
 def facts(path: Path) -> Mapping[str, Any]:
     """Tell the library's version and the size of the file with its log, in bytes."""
-    sizes = (file.stat().st_size for file in path.parent.glob(path.name + "*"))
-    return {"sqlite": sqlite3.sqlite_version, "bytes": sum(sizes)}
+    files = [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm")]
+    size = sum(file.stat().st_size for file in files if file.exists())
+    return {"sqlite": sqlite3.sqlite_version, "bytes": size}

@@ -1,0 +1,103 @@
+"""Nothing goes over the network: everything works where every connection is refused."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from helpers_wire import customized, text_of, wired
+
+from agent_mem.tools import TOOLS
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(
+        sys.platform == "win32", reason="the event loop of Windows wakes itself over TCP"
+    ),
+]
+
+# Python tells its audit hooks of every name looked up and every connection or datagram.
+OFFLINE = """
+import sys
+
+NETWORK = ("socket.connect", "socket.sendto", "socket.sendmsg", "socket.bind", "socket.getaddrinfo",
+           "socket.gethostbyname", "socket.getnameinfo")
+
+def refuse(event, arguments):
+    if event.startswith(NETWORK):
+        with open({tried!r}, "a") as file:
+            print(event, arguments[1:], file=file)
+        raise ConnectionRefusedError("there is no network")
+
+sys.addaudithook(refuse)
+"""
+
+CALLS: dict[str, dict[str, Any]] = {
+    "remember": {"content": "Ana drinks green tea.", "topic": "tea", "session": "s"},
+    "recall": {"query": "What does Ana drink?"},
+    "log_event": {"type": "error", "content": "The kettle timed out.", "session": "s"},
+    "log_decision": {"question": "Which tea?", "selected": ["green"]},
+    "find_solution": {"problem": "The kettle timed out."},
+    "record_solution": {"problem": "The kettle timed out.", "solution": "Descale it."},
+    "save_session": {"summary": "Tea was made.", "session": "s"},
+    "restore_session": {},
+    "list_skills": {},
+    "load_skill": {"name": "brewing"},
+    "list_behaviors": {},
+    "run_behavior": {"name": "consolidate"},
+    "forget": {"topic": "tea"},
+}
+
+
+@pytest.fixture
+def tried(tmp_path: Path) -> Path:
+    """Where every attempt to reach the network is written."""
+    return tmp_path / "tried.txt"
+
+
+@pytest.fixture
+def offline(env: dict[str, str], tmp_path: Path, tried: Path) -> dict[str, str]:
+    return customized(env, tmp_path / "site", OFFLINE.format(tried=str(tried)))
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "import socket; socket.create_connection(('127.0.0.1', 9))",
+        "import urllib.request; urllib.request.urlopen('http://192.0.2.1')",
+        "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 9))",
+    ],
+)
+def test_an_attempt_to_reach_the_network_would_be_seen(
+    attempt: str, offline: dict[str, str], tried: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", attempt], env=offline, capture_output=True, check=False
+    )
+
+    assert b"there is no network" in done.stderr
+    assert tried.read_text(encoding="utf-8").startswith("socket.")
+
+
+async def test_every_tool_and_resource_works_without_a_network_and_none_tries_it(
+    offline: dict[str, str], tmp_path: Path, tried: Path
+) -> None:
+    async with wired(offline, tmp_path) as wire:
+        await wire.hello()
+        results = {name: await wire.use(name, **arguments) for name, arguments in CALLS.items()}
+        decided = results["log_decision"]["structuredContent"]["id"]
+        results["log_outcome"] = await wire.use("log_outcome", decision=decided, success=True)
+        listed = (await wire.ask("resources/list", {}))["result"]["resources"]
+        reads = [await wire.ask("resources/read", {"uri": each["uri"]}) for each in listed]
+        await wire.stdin.aclose()
+        with anyio.fail_after(5):
+            assert await wire.process.wait() == 0
+
+    assert results.keys() == {tool.name for tool in TOOLS}
+    assert {name for name, result in results.items() if result["isError"]} == {"load_skill"}
+    assert text_of(results["load_skill"]).startswith("There is no skill `brewing`")
+    assert "green tea" in text_of(results["recall"])
+    assert all("result" in answer for answer in reads)
+    assert not tried.exists()

@@ -107,7 +107,7 @@ async def test_analyze_tells_the_gravest_first(call: Call) -> None:
         ("changes", 0.3),
     ]
     assert told[0][1] == (
-        "A decision failed: Which port? Chosen: 80. Outcome: failed, It was taken.."
+        "A decision failed: Which port? Chosen: 80. Outcome: failed, It was taken."
     )
     assert told[1][1].startswith(f"An error occurred 3 times, last at {day}")
     assert told[1][1].endswith(": Port 3 refused.")

@@ -68,7 +68,7 @@ async def test_earlier_decisions_on_the_question_are_told_with_their_outcome(cal
             "id": failed["id"],
             "question": QUESTION,
             "selected": ["MySQL"],
-            "outcome": "failed, It was down.",
+            "outcome": "failed, It was down",
             "when": today,
         },
         {

@@ -204,3 +204,24 @@ def test_nothing_overlaps_nothing() -> None:
     assert overlap(set(), set()) == 0
     assert overlap({"a", "b"}, {"b", "c"}) == pytest.approx(1 / 3)
     assert overlap({"a"}, {"a"}) == 1
+
+
+async def test_facts_that_differ_in_one_number_are_both_shown(app: App, call: Call) -> None:
+    about = "The staging database of the shop listens behind the proxy in Paris on port"
+    await call("remember", content=f"{about} 6432.")
+    await call("remember", content=f"{about} 7432.")
+
+    found = await search(app.store, Request("staging database port"))
+
+    assert {hit.about.text[-5:-1] for hit in found.hits} == {"6432", "7432"}
+
+
+async def test_a_long_record_does_not_crowd_out_the_others(app: App, call: Call) -> None:
+    paragraph = "The deploy of the deploy deploys a deploy to deploy. " * 6
+    await call("log_event", type="note", content=paragraph * 100)
+    short = await call("remember", content="Mondays are for the deploy, says the team.")
+
+    found = await search(app.store, Request("deploy", limit=5))
+
+    assert str(found.hits[0].record.id) != short["id"]
+    assert short["id"] in {str(hit.record.id) for hit in found.hits}

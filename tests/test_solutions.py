@@ -4,6 +4,7 @@ import pytest
 from conftest import Call
 
 from agent_mem.errors import InvalidInput
+from agent_mem.records.signature import signature
 
 pytestmark = pytest.mark.anyio
 
@@ -106,7 +107,10 @@ async def test_a_forgotten_solution_is_not_found(call: Call) -> None:
     [
         ({"problem": "p"}, "record_solution needs `solution`."),
         ({"problem": "", "solution": "s"}, "`problem` is blank: say something."),
-        ({"problem": "p" * 2001, "solution": "s"}, "`problem` is longer than 2000 characters."),
+        (
+            {"problem": "p" * 100_001, "solution": "s"},
+            "`problem` is longer than 100000 characters.",
+        ),
         (
             {"problem": "p", "solution": "s", "worked": "perhaps"},
             "`worked`: input should be a valid boolean, unable to interpret input.",
@@ -121,3 +125,57 @@ async def test_what_cannot_be_recorded_is_refused_in_a_sentence(
         await call("record_solution", **arguments)
 
     assert str(refused.value) == sentence
+
+
+async def test_a_whole_stack_trace_is_a_problem(call: Call) -> None:
+    trace = "Traceback:\n" + '  File "/srv/app/x.py", line 7, in run\n' * 200 + "KeyError: 'id'"
+    await call("record_solution", problem=trace, solution="Ask for the key first.")
+
+    (found,) = (await call("find_solution", problem=trace))["solutions"]
+
+    assert found["exact"]
+    assert found["solution"] == "Ask for the key first."
+    assert found["more"] == f"memory://item/{found['id']}"
+    assert len(found["problem"]) <= 1_001
+
+
+async def test_no_more_than_three_other_attempts_are_told(call: Call) -> None:
+    await call("record_solution", problem=PROBLEM, solution="Right.")
+    for n in range(4):
+        await call("record_solution", problem=PROBLEM, solution=f"Wrong {n}.", worked=False)
+
+    (found,) = (await call("find_solution", problem=PROBLEM))["solutions"]
+
+    assert found["solution"] == "Right."
+    assert found["others"] == ["Wrong 0.", "Wrong 1.", "Wrong 2."]
+    assert found["more"] == f"memory://item/{found['id']}"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("timeout after 30 s on 10.0.0.1:5432", "Timeout after 31 s on 10.0.0.9:5433"),
+        ("cannot read /home/ana/app/x.conf", "cannot read /srv/app/x.conf"),
+        (
+            "job 01a1fc02-2963-73cb-b534-6c640c66db30 died",
+            "job 7f86a838-73cb-8836-b05f-1d7f60e01a1f died",
+        ),
+        ("segfault at 0x7f3a", "segfault  at 0x11"),
+        ("failed on 2026-05-01 at 09:30", "failed on 2026-11-21 at 10:00"),
+    ],
+)
+def test_a_problem_keeps_its_signature_when_it_comes_again(one: str, other: str) -> None:
+    assert signature(one) == signature(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("HTTP 404", "HTTP 500"),
+        ("ORA-00942: no table", "ORA-01017: no table"),
+        ("exit code: 1", "exit code: 137"),
+        ("error TS2345", "error TS2322"),
+    ],
+)
+def test_errors_with_other_codes_are_other_problems(one: str, other: str) -> None:
+    assert signature(one) != signature(other)

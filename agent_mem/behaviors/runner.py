@@ -101,6 +101,8 @@ async def attempted(app: App, task: Task) -> tuple[Outcome, str | None]:
 
 def insight(behavior: Behavior, done: Run, found: Found) -> Insight:
     return Insight(
+        # The same finding is the same insight, however often it is found.
+        id=named_id("insight", str(behavior.id), found.topic, found.content),
         agent_name=behavior.agent_name,
         behavior_id=behavior.id,
         run_id=done.id,

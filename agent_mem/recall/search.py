@@ -1,5 +1,6 @@
 """Finding: candidates by words, their neighbours, one ranking, and the records themselves."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,12 +18,13 @@ from agent_mem.storage.statements import Row, Transaction
 from agent_mem.storage.store import Store
 
 CANDIDATES = 60
+WIDER = 3
+"""How many times as many are fetched, since of one record only some are taken."""
+MOST_OF_A_RECORD = 3
 CLOSE_LOOK = 3
 """How many times as many passages as are asked for are looked at for being the same."""
-SAME = 0.9
-"""The share of common words (Jaccard) from which two passages are shown as one."""
 SIMILAR = 0.6
-"""The same, from which a new memory is said to be like an older one."""
+"""The share of common words (Jaccard) from which a new memory is said to be like an older one."""
 LONGEST = 8
 """How many of its longest words find what is like a memory."""
 FOREVER = datetime.max.replace(tzinfo=UTC)
@@ -107,9 +109,10 @@ def ranking(
     store: Store, query: Query, filters: dict[str, Any], limit: int
 ) -> Transaction[list[Ranked]]:
     """Rank the candidates and what stands beside them in their sessions; give the best."""
-    matched = yield store.query(
-        "passages.matching", match=matching(query), limit=CANDIDATES, **filters
+    best = yield store.query(
+        "passages.matching", match=matching(query), limit=WIDER * CANDIDATES, **filters
     )
+    matched = spread(best)
     if not matched:
         return []
     rows = yield store.query("passages.beside", among=[row["n"] for row in matched], **filters)
@@ -164,24 +167,35 @@ def passage(row: Row) -> Passage:
 
 
 def distinct(ranked: Iterable[Ranked], limit: int) -> list[tuple[Ranked, int]]:
-    """Keep the best passage of each record, and of those that say nearly the same, one."""
-    kept: list[Ranked] = []
-    words: list[set[str]] = []
-    alike: list[int] = []
+    """Keep the best passage of each record, and of those that say the same, one with a count.
+
+    The same is the same words in the same order. What is merely similar may differ in the one
+    word that matters, and is shown.
+    """
+    kept: dict[str, Ranked] = {}
+    alike: Counter[str] = Counter()
     seen: set[str] = set()
     for item in ranked:
         if item.passage.record_id in seen:
             continue
         seen.add(item.passage.record_id)
-        mine = set(item.passage.terms.split())
-        twin = next((i for i, other in enumerate(words) if overlap(mine, other) >= SAME), None)
-        if twin is not None:
-            alike[twin] += 1
+        words = item.passage.terms
+        if words in kept:
+            alike[words] += 1
         elif len(kept) < limit:
-            kept.append(item)
-            words.append(mine)
-            alike.append(0)
-    return list(zip(kept, alike, strict=True))
+            kept[words] = item
+    return [(item, alike[words]) for words, item in kept.items()]
+
+
+def spread(matched: Iterable[Row]) -> list[Row]:
+    """Keep the best candidates, few of one record: a long one must not crowd out the rest."""
+    taken: Counter[str] = Counter()
+    kept: list[Row] = []
+    for row in matched:
+        taken[row["record_id"]] += 1
+        if taken[row["record_id"]] <= MOST_OF_A_RECORD:
+            kept.append(row)
+    return kept[:CANDIDATES]
 
 
 def overlap(one: set[str], other: set[str]) -> float:

@@ -58,7 +58,7 @@ class Decision(Record):
             return "not known yet"
         verdict = "worked" if self.success else "failed"
         quality = "" if self.quality_score is None else f", quality {self.quality_score:g}"
-        return f"{verdict}{quality}" + (f", {self.error}" if self.error else "")
+        return f"{verdict}{quality}" + (f", {self.error.rstrip('.')}" if self.error else "")
 
     def findable(self) -> Findable:
         return Findable(

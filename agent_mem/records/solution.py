@@ -2,7 +2,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
-from agent_mem.records.fields import Content, Line, Moment
+from agent_mem.records.fields import Content, Moment
 from agent_mem.records.record import Findable, Record
 
 
@@ -27,7 +27,7 @@ class Solution(Record):
     agent_name: str
     project: str | None = None
     problem_signature: str
-    problem_description: Line
+    problem_description: Content
     solution: Content
     success_count: int = 0
     usage_count: int = 0

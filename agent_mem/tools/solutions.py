@@ -5,7 +5,7 @@ from pydantic import Field
 
 from agent_mem.app import App
 from agent_mem.recall.search import Request, searching
-from agent_mem.records.fields import Content, Line
+from agent_mem.records.fields import Content
 from agent_mem.records.record import named_id, now
 from agent_mem.records.signature import signature
 from agent_mem.records.solution import Solution
@@ -13,7 +13,11 @@ from agent_mem.storage.statements import Transaction
 from agent_mem.tools.scope import Agent, Project, Scope
 from agent_mem.tools.tool import Result
 
-Problem = Annotated[Line, Field(description="The problem: its error message, or in words")]
+LONGEST = 1_000
+"""Characters of a text that are shown; the whole is behind a link."""
+OTHERS = 3
+
+Problem = Annotated[Content, Field(description="The problem: its error message, or in words")]
 
 
 class Known(Result):
@@ -25,6 +29,7 @@ class Known(Result):
     others: list[str]
     exact: bool | None
     """It is the same problem but for its numbers."""
+    more: str | None
 
 
 class KnownSolutions(Result):
@@ -103,12 +108,24 @@ def solution_id(app: App, problem: str) -> UUID:
 
 
 def known(solution: Solution, asked: UUID) -> Known:
+    texts = (
+        solution.problem_description,
+        solution.solution,
+        *(o.solution for o in solution.others),
+    )
+    cut = len(solution.others) > OTHERS or any(len(text) > LONGEST for text in texts)
     return Known(
         id=solution.id,
-        problem=solution.problem_description,
-        solution=solution.solution,
+        problem=clipped(solution.problem_description),
+        solution=clipped(solution.solution),
         worked=solution.success_count,
         used=solution.usage_count,
-        others=[attempt.solution for attempt in solution.others],
+        others=[clipped(attempt.solution) for attempt in solution.others[:OTHERS]],
         exact=True if solution.id == asked else None,
+        more=f"memory://item/{solution.id}" if cut else None,
     )
+
+
+def clipped(text: str) -> str:
+    """Show so much of a text as a model can act on."""
+    return text if len(text) <= LONGEST else text[:LONGEST].rstrip() + "…"

@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import click
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from agent_mem.app import open_app
@@ -306,6 +307,36 @@ def test_help_names_every_command(run: Run) -> None:
 
 
 shell = partial(subprocess.run, cwd=Path(__file__).parent, capture_output=True, timeout=60)
+
+
+def test_an_unknown_command_is_named(run: Run) -> None:
+    result = run("nonsense")
+
+    assert result.exit_code == 2
+    assert "No such command 'nonsense'" in result.stderr
+
+
+def test_the_shell_completes_commands() -> None:
+    completion = ShellComplete(main, {}, "agent-mem", "_AGENT_MEM_COMPLETE")
+
+    offered = [item.value for item in completion.get_completions([], "re")]
+
+    assert offered == ["remember", "recall"]
+
+
+def test_a_server_with_a_setting_that_makes_no_sense_says_so(env: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "agent_mem", "serve"],
+        env={**env, "AGENT_MEM_LOG_LEVEL": "LOUD"},
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("Error: AGENT_MEM_LOG_LEVEL: Input should be 'DEBUG', 'INFO'")
 
 
 def test_a_real_process_keeps_what_the_next_one_finds(env: dict[str, str]) -> None:

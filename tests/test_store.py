@@ -28,7 +28,7 @@ from agent_mem.records.solution import Solution
 from agent_mem.records.task import Task
 from agent_mem.storage.sqlite import SQLite
 from agent_mem.storage.statements import Transaction
-from agent_mem.storage.store import Engine, Store
+from agent_mem.storage.store import Engine, Store, decode
 
 pytestmark = pytest.mark.anyio
 
@@ -88,6 +88,13 @@ async def test_what_is_put_is_what_is_got(store: Store, record: Record) -> None:
     assert got is not None
     assert got.model_dump(exclude=STAMPED) == record.model_dump(exclude=STAMPED)
     assert (got.owner, got.ver) == ("me", None)
+
+
+def test_a_row_with_json_of_its_own_is_read_as_one_with_text() -> None:
+    """PostgreSQL's driver gives lists and objects, SQLite's their text."""
+    event = Event(agent_name="a", event_type="note", content="x", tags=["y"], meta={"z": 1})
+
+    assert decode(Event, event.model_dump()) == event
 
 
 async def test_a_time_is_the_same_instant_whatever_its_zone(store: Store) -> None:

@@ -39,7 +39,8 @@ async def serve(settings: Settings, wire: int) -> None:
     stdout = TextIOWrapper(os.fdopen(wire, "wb"), encoding="utf-8")
     async with Opening(settings) as opening, anyio.create_task_group() as tasks:
         changes = Changes(opening)
-        tasks.start_soon(leave_on_signal, opening)
+        if sys.platform != "win32":  # pragma: no branch - there the loop hears no signals, and
+            tasks.start_soon(leave_on_signal, opening)  # cli/serve.py ends the process at once
         tasks.start_soon(changes.watch)
         server = kernel(opening, changes, TOOLS)
         async with stdio_server(stdout=anyio.wrap_file(stdout)) as (read, write):

@@ -41,7 +41,7 @@ READS = {"recall", "restore_session", "find_solution"} | {
 @pytest.fixture(params=ERAS)
 async def client(request: pytest.FixtureRequest, settings: Settings) -> AsyncGenerator[Client]:
     async with Opening(settings) as opening:
-        server = kernel(opening, Changes(opening), TOOLS)
+        server = kernel(opening, Changes(opening))
         async with Client(server, mode=request.param) as opened:
             yield opened
 
@@ -367,7 +367,7 @@ async def test_an_unknown_resource_is_an_invalid_parameter_with_its_uri(
 
 async def test_only_what_is_the_same_for_everybody_may_be_shared(settings: Settings) -> None:
     async with Opening(settings) as opening:
-        server = kernel(opening, Changes(opening), TOOLS)
+        server = kernel(opening, Changes(opening))
         async with Client(server, mode="2026-07-28") as client:
             await use(client, "remember", content="Tea is green.", topic="tea")
             shared = (

@@ -6,6 +6,8 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import anyio
+import anyio.from_thread
 import pytest
 
 from agent_mem.config import Settings
@@ -140,6 +142,33 @@ async def test_closing_leaves_one_file_and_the_lock(settings: Settings) -> None:
 
     assert {p.name for p in settings.db.parent.iterdir()} == {"memory.db", "memory.db.lock"}
     assert sqlite.sound(settings.db) == "ok"
+
+
+async def test_closing_waits_for_the_readers_that_are_under_way(settings: Settings) -> None:
+    """A connection that was closed under a reader would take the whole process down."""
+    begun = anyio.Event()
+    counted: list[object] = []
+
+    def counting() -> Transaction[list[object]]:
+        yield Statement("SELECT 1", {})
+        anyio.from_thread.run_sync(begun.set)
+        return (
+            yield from asking(
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000)"
+                " SELECT count(*) FROM n"
+            )
+        )
+
+    async def reading(engine: SQLite) -> None:
+        counted.extend(await engine.read(counting()))
+
+    async with anyio.create_task_group() as group:
+        async with SQLite.open(settings.db) as engine:
+            group.start_soon(reading, engine)
+            await begun.wait()
+            assert counted == []
+
+    assert counted == [500_000]
 
 
 async def test_facts_count_the_log_too(settings: Settings) -> None:

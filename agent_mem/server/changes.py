@@ -1,6 +1,7 @@
 """Telling subscribers what changed, whichever process changed it."""
 
 import logging
+from typing import TYPE_CHECKING
 
 import anyio
 from mcp.server import ServerRequestContext
@@ -18,7 +19,9 @@ from mcp.types import (
 
 from agent_mem.errors import AgentMemError, StorageError
 from agent_mem.server.opening import Opening
-from agent_mem.storage.store import Store
+
+if TYPE_CHECKING:
+    from agent_mem.storage.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +89,7 @@ class Changes(InMemorySubscriptionBus):
             except StorageError:
                 logger.warning("What changed cannot be read now.", exc_info=True)
 
-    async def tell(self, store: Store, place: int) -> int:
+    async def tell(self, store: "Store", place: int) -> int:
         """Tell once what changed after a place in the list; returns the new place."""
         latest = await last_change(store)
         if latest != place:
@@ -101,6 +104,6 @@ class Changes(InMemorySubscriptionBus):
             await session.send_resource_updated(uri)
 
 
-async def last_change(store: Store) -> int:
+async def last_change(store: "Store") -> int:
     (row,) = await store.rows("local.last_change")
     return row["n"]

@@ -1,12 +1,16 @@
-"""The app, opened when it is first needed: discovery is answered before the database is touched."""
+"""The app, opened when it is first needed: discovery is answered before the file is touched."""
 
 from contextlib import AsyncExitStack
-from typing import Self
+from importlib import import_module
+from typing import TYPE_CHECKING, Self, cast
 
 import anyio
+from anyio.to_thread import run_sync
 
-from agent_mem.app import App, open_app
 from agent_mem.config import Settings
+
+if TYPE_CHECKING:
+    from agent_mem.app import App
 
 
 class Opening:
@@ -18,11 +22,14 @@ class Opening:
         self._lock = anyio.Lock()
         self._app: App | None = None
 
-    async def __call__(self) -> App:
+    async def __call__(self) -> "App":
         async with self._lock:
             if self._app is None:
-                self._app = await self._stack.enter_async_context(open_app(self._settings))
-            return self._app
+                # Loaded here, so that discovery does not wait for it.
+                module = await run_sync(import_module, "agent_mem.app")
+                opened = module.open_app(self._settings)
+                self._app = await self._stack.enter_async_context(opened)
+            return cast("App", self._app)
 
     async def __aenter__(self) -> Self:
         return self

@@ -20,7 +20,6 @@ from agent_mem.config import Settings
 from agent_mem.server.changes import Changes
 from agent_mem.server.kernel import kernel
 from agent_mem.server.opening import Opening
-from agent_mem.tools import TOOLS
 
 GRACE = 0.8
 """Seconds that a write which is under way gets to finish when the process is told to stop."""
@@ -42,7 +41,7 @@ async def serve(settings: Settings, wire: int) -> None:
         if sys.platform != "win32":  # pragma: no branch - there the loop hears no signals, and
             tasks.start_soon(leave_on_signal, opening)  # cli/serve.py ends the process at once
         tasks.start_soon(changes.watch)
-        server = kernel(opening, changes, TOOLS)
+        server = kernel(opening, changes)
         async with stdio_server(stdout=anyio.wrap_file(stdout)) as (read, write):
             good, messages = anyio.create_memory_object_stream[SessionMessage | Exception]()
             tasks.start_soon(answer_bad_lines, read, good, write.send)

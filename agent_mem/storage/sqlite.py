@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
-from anyio import CapacityLimiter
+from anyio import CancelScope, CapacityLimiter
 from anyio.to_thread import run_sync
 
 from agent_mem.errors import (
@@ -156,8 +156,8 @@ class SQLite:
         try:
             yield engine
         finally:
-            # The limiter waits for a write that is under way; the last close checkpoints.
-            await run_sync(engine._close, limiter=engine._writing)  # noqa: SLF001 - itself
+            with CancelScope(shield=True):
+                await engine._close()  # noqa: SLF001 - itself
 
     async def read(self, transaction: Transaction[T]) -> T:
         """Run a transaction that only reads, on one snapshot."""
@@ -196,12 +196,13 @@ class SQLite:
         ledger = self._writer.execute(queries(self.dialect)["ledger.all"]).fetchall()
         return bool(pending(steps(self.dialect), ledger))
 
-    def _close(self) -> None:
-        # Without the lock, which another process may hold for long: SQLite checkpoints here only
-        # where nobody else has the file open.
-        for connection in (*self._readers, self._writer):
-            connection.close()
-        self._opened.close()
+    async def _close(self) -> None:
+        # A connection that is closed while a thread uses it takes the process down: wait for all,
+        # and let none begin. The file lock is not taken, since another process may hold it for
+        # long: SQLite checkpoints here only where nobody else has the file open.
+        for number in range(READERS):
+            await self._reading.acquire_on_behalf_of(number)
+        await run_sync(self._opened.close, limiter=self._writing)
 
     def _read(self, transaction: Transaction[T]) -> T:
         connection = self._readers.pop()

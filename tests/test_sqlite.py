@@ -162,11 +162,10 @@ async def test_closing_waits_for_the_readers_that_are_under_way(settings: Settin
     async def reading(engine: SQLite) -> None:
         counted.extend(await engine.read(counting()))
 
-    async with anyio.create_task_group() as group:
-        async with SQLite.open(settings.db) as engine:
-            group.start_soon(reading, engine)
-            await begun.wait()
-            assert counted == []
+    async with anyio.create_task_group() as group, SQLite.open(settings.db) as engine:
+        group.start_soon(reading, engine)
+        await begun.wait()
+        assert counted == []
 
     assert counted == [500_000]
 

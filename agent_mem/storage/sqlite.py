@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
-from anyio import CancelScope, CapacityLimiter
+from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
 from agent_mem.errors import (
@@ -156,8 +156,7 @@ class SQLite:
         try:
             yield engine
         finally:
-            with CancelScope(shield=True):
-                await engine._close()  # noqa: SLF001 - itself
+            await engine._close()  # noqa: SLF001 - itself
 
     async def read(self, transaction: Transaction[T]) -> T:
         """Run a transaction that only reads, on one snapshot."""

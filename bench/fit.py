@@ -115,9 +115,6 @@ def passage(n: int, session: str, at: datetime, turn: Mapping[str, str]) -> Pass
         record="memory",
         record_id=turn["dia_id"],
         part=0,
-        kind="memory",
-        agent_name=None,
-        project=None,
         session_id=session,
         topic=None,
         subject=turn["speaker"],
@@ -126,6 +123,8 @@ def passage(n: int, session: str, at: datetime, turn: Mapping[str, str]) -> Pass
         terms=found,
         marks=marks,
         dates=dates,
+        previous=None,
+        next=None,
     )
 
 

@@ -22,9 +22,6 @@ def passage(n: int, text: str, at: datetime = NOW, subject: str | None = None) -
         record="memory",
         record_id=f"memory-{n}",
         part=0,
-        kind="memory",
-        agent_name=None,
-        project=None,
         session_id=None,
         topic=None,
         subject=subject,
@@ -33,6 +30,8 @@ def passage(n: int, text: str, at: datetime = NOW, subject: str | None = None) -
         terms=terms,
         marks=marks,
         dates=dates,
+        previous=None,
+        next=None,
     )
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from math import ceil
 from typing import Any
 
@@ -34,6 +35,7 @@ def tokens(text: str) -> int:
     return ceil(sum(map(_cost, PIECE.findall(text))))
 
 
+@lru_cache(maxsize=4096)
 def _cost(piece: str) -> float:
     if piece[-1].islower() and piece.isascii():
         return _word(piece)

@@ -36,14 +36,9 @@ class Passage:
     record: str
     record_id: str
     part: int
-    kind: str | None
-    agent_name: str | None
-    project: str | None
     session_id: str | None
     topic: str | None
     subject: str | None
-    at: datetime
-    """When it happened, in UTC."""
     importance: float
     """From 0 to 1."""
     terms: str
@@ -52,10 +47,12 @@ class Passage:
     """The sum of TEMPORAL, NUMBER, NAME and QUESTION, as they apply."""
     dates: str
     """The days that its text names: `start-end` pairs of proleptic ordinals, end exclusive."""
-    previous: int | None = None
+    previous: int | None
     """The `n` of the passage before it in its session."""
-    next: int | None = None
+    next: int | None
     """The `n` of the passage after it in its session."""
+    at: datetime
+    """When it happened, in UTC."""
 
 
 def split(text: str) -> list[tuple[int, int]]:

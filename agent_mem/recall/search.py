@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from agent_mem.recall.passages import Passage, split
@@ -21,6 +21,10 @@ CANDIDATES = 60
 WIDER = 3
 """How many times as many are fetched, since of one record only some are taken."""
 MOST_OF_A_RECORD = 3
+COMMON = 300
+"""The number of passages above which a term costs more time than it finds candidates."""
+ENOUGH = 2
+"""How many rarer terms make the common ones dispensable."""
 CLOSE_LOOK = 3
 """How many times as many passages as are asked for are looked at for being the same."""
 SIMILAR = 0.6
@@ -109,24 +113,33 @@ def ranking(
     store: Store, query: Query, filters: dict[str, Any], limit: int
 ) -> Transaction[list[Ranked]]:
     """Rank the candidates and what stands beside them in their sessions; give the best."""
-    best = yield store.query(
-        "passages.matching", match=matching(query), limit=WIDER * CANDIDATES, **filters
-    )
+    corpus = yield from corpus_of(store, query.terms)
+    match = matching(query, telling(query, corpus))
+    best = yield store.query("passages.matching", match=match, limit=WIDER * CANDIDATES, **filters)
     matched = spread(best)
     if not matched:
         return []
     rows = yield store.query("passages.beside", among=[row["n"] for row in matched], **filters)
     allowed = {row["n"] for row in (matched if query.phrases else rows) if row["allowed"]}
-    corpus = yield from corpus_of(store, query.terms)
     # What is not allowed may stand beside what is; so many more are ranked.
     most = limit + len(rows) - len(allowed)
     ranked = rank(query, [passage(row) for row in rows], corpus, most)
     return [item for item in ranked if item.passage.n in allowed]
 
 
-def matching(query: Query) -> str:
+def telling(query: Query, corpus: Corpus) -> Sequence[str]:
+    """Choose the terms that find candidates: without the common ones, where enough are rarer.
+
+    A term of many passages costs the most to look up, and tells the least of any of them.
+    """
+    rarer = [term for term in query.terms if corpus.frequencies.get(term, 0) <= COMMON]
+    known = [term for term in rarer if term in corpus.frequencies]
+    return rarer if len(known) >= ENOUGH else query.terms
+
+
+def matching(query: Query, words: Iterable[str]) -> str:
     """Write the full-text query: every phrase, any of the words, none of what is excluded."""
-    any_word = " OR ".join(f'"{term}"' for term in query.terms)
+    any_word = " OR ".join(f'"{term}"' for term in words)
     wanted = " AND ".join([*map(quoted, query.phrases), f"({any_word})"])
     return " NOT ".join([f"({wanted})", *map(quoted, query.excluded)])
 
@@ -144,26 +157,10 @@ def corpus_of(store: Store, words: Sequence[str]) -> Transaction[Corpus]:
 
 
 def passage(row: Row) -> Passage:
-    """Read a row of the index."""
-    return Passage(
-        n=row["n"],
-        record=row["record"],
-        record_id=row["record_id"],
-        part=row["part"],
-        kind=row["kind"],
-        agent_name=row["agent_name"],
-        project=row["project"],
-        session_id=row["session_id"],
-        topic=row["topic"],
-        subject=row["subject"],
-        at=datetime.fromisoformat(row["at"]),
-        importance=row["importance"],
-        terms=row["terms"],
-        marks=row["marks"],
-        dates=row["dates"],
-        previous=row["previous"],
-        next=row["next"],
-    )
+    """Read a row of the index: the columns `shape`, in their order."""
+    # A row of a driver iterates over its values; by name would be much slower.
+    *values, at, _ = cast("Iterable[Any]", row)
+    return Passage(*values, at=datetime.fromisoformat(at))
 
 
 def distinct(ranked: Iterable[Ranked], limit: int) -> list[tuple[Ranked, int]]:

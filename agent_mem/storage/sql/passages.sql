@@ -94,9 +94,14 @@ FROM passages_fts f CROSS JOIN passages p ON p.n = f.rowid
 WHERE f.passages_fts MATCH :match AND {allowed}
 ORDER BY f.rank LIMIT :limit;
 
+-- part shape --
+-- What ranking reads of a passage, before the keys of its neighbours.
+p.n, p.record, p.record_id, p.part, p.session_id, p.topic, p.subject, p.importance, p.terms,
+    p.marks, p.dates
+
 -- query newest sqlite --
 -- List the first passages of the latest records, among what is allowed.
-SELECT p.*, NULL AS previous, NULL AS next FROM passages p
+SELECT {shape}, NULL AS previous, NULL AS next, p.at, 1 AS allowed FROM passages p
 WHERE p.part = 0 AND {allowed} ORDER BY p.at DESC, p.n DESC LIMIT :limit;
 
 -- query beside sqlite --
@@ -110,7 +115,7 @@ WITH links (n, previous, next) AS MATERIALIZED (
         ORDER BY b.at, b.n LIMIT 1
     ) FROM passages a WHERE a.n IN (SELECT value FROM json_each(:among))
 )
-SELECT p.*, links.previous, links.next, {allowed} AS allowed
+SELECT {shape}, links.previous, links.next, p.at, {allowed} AS allowed
 FROM passages p LEFT JOIN links ON links.n = p.n
 WHERE p.n IN (
     SELECT n FROM links UNION SELECT previous FROM links UNION SELECT next FROM links

@@ -197,3 +197,19 @@ async def until_told(told: list[ServerEvent]) -> None:
     with anyio.fail_after(SOON):
         while ResourceUpdated(uri=TOPIC) not in told:
             await anyio.lowlevel.checkpoint()
+
+
+async def test_a_change_is_told_once(settings: Settings) -> None:
+    told: list[ServerEvent] = []
+    async with Opening(settings) as opening:
+        changes, store = Changes(opening), (await opening()).store
+        changes.subscribe(told.append)
+        await store.put(HARBOUR)
+
+        place = await changes.tell(store, 0)
+        first = len(told)
+        again = await changes.tell(store, place)
+
+    assert place == again > 0
+    assert first == len(told)
+    assert ResourceUpdated(uri=TOPIC) in told

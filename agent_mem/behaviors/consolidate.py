@@ -14,6 +14,8 @@ from agent_mem.storage.statements import Transaction
 
 IMPORTANT = 0.6
 """From this importance on, a single event is kept."""
+LISTED = 100
+"""Memories that a run names; it counts the rest."""
 REPEATS = 2
 """A lesser one is kept when it happens this often."""
 KINDS: dict[str, MemoryKind] = {"error": "error", "result": "result", "plan": "plan"}
@@ -35,7 +37,8 @@ async def consolidate(app: App, task: Task) -> Outcome:
     written = await app.store.engine.write(keeping())
     output = {
         "events": sum(map(len, groups.values())),
-        "memories": [str(key) for key in written],
+        "written": len(written),
+        "memories": [str(key) for key in written[:LISTED]],
     }
     return Outcome(output, [])
 

@@ -8,16 +8,21 @@ from agent_mem.storage.statements import Transaction
 from agent_mem.storage.store import decode
 
 BATCH = 1_000
+"""Records of one kind that one run forgets at most."""
+LISTED = 100
+"""Of these it names so many; it counts all."""
 
 
 async def prune(app: App, _: Task) -> Outcome:
     """Forget what carries a date that has passed; like all that is forgotten, it can come back."""
     removed: dict[str, list[str]] = {}
+    count = 0
     for model in RECORDS:
         if "expires_at" in model.model_fields:
             gone = await app.store.engine.write(forgetting(app, model))
-            removed |= {model.TABLE: gone} if gone else {}
-    return Outcome({"removed": removed, "count": sum(map(len, removed.values()))}, [])
+            removed |= {model.TABLE: gone[:LISTED]} if gone else {}
+            count += len(gone)
+    return Outcome({"removed": removed, "count": count}, [])
 
 
 def forgetting(app: App, model: type[Record]) -> Transaction[list[str]]:

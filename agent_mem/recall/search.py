@@ -29,6 +29,7 @@ CLOSE_LOOK = 3
 """How many times as many passages as are asked for are looked at for being the same."""
 SIMILAR = 0.6
 """The share of common words (Jaccard) from which a new memory is said to be like an older one."""
+MOST_SIMILAR = 5
 LONGEST = 8
 """How many of its longest words find what is like a memory."""
 FOREVER = datetime.max.replace(tzinfo=UTC)
@@ -236,7 +237,7 @@ def resembling(store: Store, memory: Memory) -> Transaction[list[Memory]]:
     rows = yield store.query("passages.matching", match=match, limit=CANDIDATES, **filters)
     near = {row["record_id"]: None for row in rows if within(row["terms"], words) >= SIMILAR}
     found: list[Memory] = []
-    for key in near:
+    for key in list(near)[:MOST_SIMILAR]:
         other = yield from store.getting(Memory, UUID(key))
         found += [other] if other and overlap(words, set(terms(other.content))) >= SIMILAR else []
     return found

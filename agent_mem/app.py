@@ -9,6 +9,8 @@ from agent_mem.recall.index import indexing
 from agent_mem.storage.sqlite import SQLite
 from agent_mem.storage.store import Store
 
+EVERYWHERE = "*"
+
 
 @dataclass(frozen=True, slots=True)
 class App:
@@ -16,6 +18,11 @@ class App:
 
     settings: Settings
     store: Store
+
+    def where(self, project: str | None) -> str | None:
+        """Resolve a project's name: by default the current one; None means everywhere."""
+        named = project or self.settings.project
+        return None if named == EVERYWHERE else named
 
 
 @asynccontextmanager

@@ -1,12 +1,14 @@
 """Settings, read once, from the environment (`AGENT_MEM_*`)."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agent_mem.errors import InvalidInput
+
+Named = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
 class Settings(BaseSettings):
@@ -20,16 +22,12 @@ class Settings(BaseSettings):
         default_factory=lambda: Path.home() / ".agent-mem" / "memory.db",
         description="The SQLite file. Its folder must be on a local disk.",
     )
-    owner: str = Field(
+    owner: Named = Field(
         default="me",
-        min_length=1,
-        max_length=200,
         description="Whose memory this is: a person or a team. Owners never see each other.",
     )
-    agent: str = Field(
+    agent: Named = Field(
         default="agent",
-        min_length=1,
-        max_length=200,
         description="The name under which an agent writes when it gives none.",
     )
     project: str | None = Field(

@@ -192,7 +192,7 @@ async def test_what_is_written_next_is_later_than_all_that_was_imported(
     archive: Path, elsewhere: Settings, tmp_path: Path
 ) -> None:
     header, *rows = lines(archive)
-    ahead = (int(now().timestamp()) + 365 * 86_400) * 1000 << 16
+    ahead = (int(now().timestamp()) + 23 * 3_600) * 1000 << 16
     for row in rows:
         row["row"]["hlc"] = ahead
     async with open_app(elsewhere) as app:
@@ -203,6 +203,17 @@ async def test_what_is_written_next_is_later_than_all_that_was_imported(
 
     assert after.hlc > ahead
     assert after.status == "doing"
+
+
+async def test_rows_from_the_future_are_refused(
+    archive: Path, elsewhere: Settings, tmp_path: Path
+) -> None:
+    """They would win every conflict, and push this file's clock to where no export may be."""
+    header, *rows = lines(archive)
+    rows[0]["row"]["hlc"] = (int(now().timestamp()) + 25 * 3_600) * 1000 << 16
+    async with open_app(elsewhere) as app:
+        with pytest.raises(InvalidInput, match=r"Line 2 of .* is from the future"):
+            await load(app.store, written(tmp_path / "ahead.jsonl", [header, *rows]))
 
 
 async def test_an_archive_holds_one_moment_whatever_is_written_meanwhile(

@@ -200,7 +200,7 @@ async def test_consolidate_again_changes_nothing(app: App, call: Call) -> None:
 
     again = await call("run_behavior", name="consolidate")
 
-    assert again["output"] == {"events": 1}
+    assert again["output"] == {"events": 1, "written": 0}
     assert await app.store.get(Memory, before.id) == before
 
 
@@ -236,7 +236,7 @@ async def test_consolidate_does_not_bring_back_what_was_forgotten(app: App, call
     await call("forget", id=str(memory.id))
     await call("log_event", type="error", content="Disk full.", importance=0.9)
 
-    assert (await call("run_behavior", name="consolidate"))["output"] == {"events": 2}
+    assert (await call("run_behavior", name="consolidate"))["output"] == {"events": 2, "written": 0}
     assert await app.store.get(Memory, memory.id) is None
 
 
@@ -246,7 +246,7 @@ async def test_consolidate_does_not_bring_back_what_was_corrected(app: App, call
     await call("remember", content="The quota was reached.", supersedes=str(memory.id))
     await call("log_event", type="error", content="Disk full.", importance=0.9)
 
-    assert (await call("run_behavior", name="consolidate"))["output"] == {"events": 2}
+    assert (await call("run_behavior", name="consolidate"))["output"] == {"events": 2, "written": 0}
     before = await app.store.get(Memory, memory.id)
     assert before
     assert before.superseded_by
@@ -261,7 +261,7 @@ async def test_consolidate_keeps_projects_and_types_apart(call: Call) -> None:
     shop = await call("run_behavior", name="consolidate", input={"project": "shop"})
 
     assert len(ran["output"]["memories"]) == 4
-    assert shop["output"] == {"events": 2}
+    assert shop["output"] == {"events": 2, "written": 0}
 
 
 async def test_consolidate_fits_a_long_event_into_a_memory(app: App, call: Call) -> None:
@@ -289,13 +289,14 @@ async def test_prune_removes_only_what_expired(app: App, call: Call) -> None:
 
     assert ran["output"] == {
         "count": 3,
+        "erased": 0,
         "removed": {
             "memories": [str(old.id)],
             "decisions": [str(decision.id)],
             "context_snapshots": [str(snapshot.id)],
         },
     }
-    assert again["output"] == {"count": 0}
+    assert again["output"] == {"count": 0, "erased": 0}
     assert await app.store.get(Memory, old.id) is None
     assert await app.store.get(Memory, new.id)
     assert await app.store.get(Memory, ever.id)
@@ -428,3 +429,60 @@ async def test_an_action_that_takes_too_long_is_stopped_and_written_as_failed(
 
 async def test_an_unknown_run_is_not_there(app: App) -> None:
     assert await app.store.get(Run, uuid4()) is None
+
+
+async def test_an_agent_runs_what_is_built_in_as_itself(call: Call) -> None:
+    await call("log_event", type="error", content="The zeppelin leaks.")
+    await call("run_behavior", name="analyze", agent="alice")
+
+    await call("run_behavior", name="analyze", agent="bob")
+
+    for agent in ("alice", "bob"):
+        found = await call("recall", query="zeppelin leaks", kinds=["insight"], agent=agent)
+        assert [hit["who"] for hit in found["hits"]] == [agent]
+
+
+async def test_a_forgotten_insight_does_not_come_back(call: Call) -> None:
+    await call("remember", content="Tea is at four.", topic="tea")
+    await call("run_behavior", name="analyze")
+    (hit,) = (await call("recall", query="tea", kinds=["insight"]))["hits"]
+    await call("forget", id=hit["id"])
+
+    await call("run_behavior", name="analyze")
+
+    assert "hits" not in await call("recall", query="tea", kinds=["insight"])
+
+
+async def test_an_insight_stays_in_the_project_that_it_is_about(call: Call) -> None:
+    await call("log_event", type="error", content="The zeppelin leaks.", project="secret")
+    await call("run_behavior", name="analyze", input={"project": "secret"})
+
+    assert (await call("recall", query="zeppelin", kinds=["insight"], project="secret"))["hits"]
+    assert "hits" not in await call("recall", query="zeppelin", kinds=["insight"], project="open")
+
+
+async def test_consolidating_later_counts_all_that_happened(app: App, call: Call) -> None:
+    for _ in range(3):
+        await call("log_event", type="error", content="The kiln is cold.", tags=["a"])
+    await call("run_behavior", name="consolidate")
+    await call("log_event", type="error", content="The kiln is cold.", tags=["b"])
+
+    ran = await call("run_behavior", name="consolidate")
+
+    memory = await app.store.get(Memory, UUID(ran["output"]["memories"][0]))
+    assert memory
+    assert memory.content.startswith("The kiln is cold. (4 times since ")
+    assert (memory.reinforced, memory.tags, len(memory.source_ids)) == (3, ["a", "b"], 4)
+
+
+async def test_what_was_forgotten_long_ago_is_erased(app: App, call: Call) -> None:
+    long_ago = now() - timedelta(days=31)
+    old = Memory(agent_name="a", content="Old.", deleted_at=long_ago)
+    new = Memory(agent_name="a", content="New.", deleted_at=now() - timedelta(days=29))
+    await app.store.put(old, new)
+
+    ran = await call("run_behavior", name="prune")
+
+    assert ran["output"]["erased"] == 1
+    assert await app.store.engine.read(app.store.locating(old.id)) == []
+    assert [r.id for r in await app.store.engine.read(app.store.locating(new.id))] == [new.id]

@@ -130,3 +130,9 @@ def test_every_date_is_read_as_iso_and_in_words(day: date) -> None:
         ((start, end),) = spans(text, NOW)
         assert start.date() == day
         assert end - start == timedelta(days=1)
+
+
+def test_a_day_that_is_not_in_every_year_is_the_nearest_that_was_or_will_be() -> None:
+    assert spans("born on 29 February", datetime(2025, 5, 1, tzinfo=UTC)) == [
+        (datetime(2024, 2, 29, tzinfo=UTC), datetime(2024, 3, 1, tzinfo=UTC))
+    ]

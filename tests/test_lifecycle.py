@@ -92,8 +92,8 @@ async def test_writes_under_way_are_committed_or_refused_and_never_torn(
     assert not settings.db.with_name("memory.db-wal").exists()
 
 
-@pytest.mark.parametrize(("how", "code"), SIGNALS)
-async def test_a_signal_does_not_wait_for_another_process_that_writes(
+@pytest.mark.parametrize(("how", "code"), ENDS)
+async def test_the_end_does_not_wait_for_another_process_that_writes(
     how: signal.Signals, code: int, env: dict[str, str], settings: Settings, tmp_path: Path
 ) -> None:
     async with wired(env, tmp_path) as wire:

@@ -71,7 +71,7 @@ async def test_a_memory_is_written_under_the_settings_agent_and_no_project(
 
 async def test_the_same_content_again_reinforces_the_memory(app: App, call: Call) -> None:
     first = await call("remember", content="The port is 5433.", relevance=0.4)
-    again = await call("remember", content="  the PORT is\n5433. ", relevance=0.8)
+    again = await call("remember", content="  The port is\n5433. ", relevance=0.8)
     third = await call("remember", content="The port is 5433.", relevance=0.1)
 
     assert again == {"id": first["id"], "status": "reinforced"}
@@ -364,3 +364,85 @@ async def test_forget_wants_an_id_or_a_topic(call: Call, arguments: dict[str, st
         await call("forget", **arguments)
 
     assert str(refused.value) == "forget needs either `id` or `topic`, and not both."
+
+
+async def test_a_fact_that_was_wrong_from_the_start_is_found_as_of_before_its_correction(
+    call: Call,
+) -> None:
+    old = await call("remember", content="Staging listens on port 8080.")
+    between = now()
+    await call(
+        "remember",
+        content="Staging listens on port 8443.",
+        occurred_at="2020-01-13",
+        supersedes=old["id"],
+    )
+
+    then = await call("recall", query="staging port", as_of=between.isoformat())
+    today = await call("recall", query="staging port")
+
+    assert old["id"] in {hit["id"] for hit in then["hits"]}
+    assert old["id"] not in {hit["id"] for hit in today["hits"]}
+
+
+async def test_forgetting_a_correction_makes_the_corrected_the_last_word_again(call: Call) -> None:
+    old = await call("remember", content="The kite is red.")
+    new = await call("remember", content="The kite is blue.", supersedes=old["id"])
+
+    async def kites() -> set[str]:
+        return {hit["text"] for hit in (await call("recall", query="kite"))["hits"]}
+
+    assert await kites() == {"The kite is blue."}
+    await call("forget", id=new["id"])
+    assert await kites() == {"The kite is red."}
+    await call("forget", id=new["id"], undo=True)
+    assert await kites() == {"The kite is blue."}
+
+
+async def test_what_differs_in_case_is_another_memory(call: Call) -> None:
+    one = await call("remember", content="The images are in /srv/Data.")
+    other = await call("remember", content="The images are in /srv/data.")
+
+    assert other["status"] == "new"
+    assert other["similar"][0]["id"] == one["id"]
+
+
+async def test_reinforcing_adds_the_topic_and_tags_that_were_missing(app: App, call: Call) -> None:
+    first = await call("remember", content="Tea is at four.", tags=["tea"])
+    await call("remember", content="Tea is at four.", topic="house", tags=["tea", "time"])
+
+    memory = await stored(app, first["id"])
+    assert (memory.topic, memory.tags) == ("house", ["tea", "time"])
+
+
+async def test_a_topic_is_forgotten_in_its_project_alone(call: Call) -> None:
+    await call("remember", content="A deploys on Monday.", topic="deploy", project="a")
+    kept = await call("remember", content="B deploys on Friday.", topic="deploy", project="b")
+
+    gone = await call("forget", topic="deploy", project="a")
+
+    assert gone["count"] == 1
+    found = await call("recall", query="deploys", project="*")
+    assert [hit["id"] for hit in found["hits"]] == [kept["id"]]
+
+
+async def test_a_key_does_not_overwrite_what_was_forgotten(call: Call) -> None:
+    first = await call("remember", content="Alpha.", key="k")
+    await call("forget", id=first["id"])
+
+    with pytest.raises(InvalidInput, match="This key was used for another memory"):
+        await call("remember", content="Beta.", key="k")
+    again = await call("remember", content="Alpha.", key="k")
+
+    assert again == {"id": first["id"], "status": "repeated"}
+    assert (await call("recall", query="alpha"))["hits"][0]["id"] == first["id"]
+
+
+async def test_what_had_expired_stays_when_it_is_brought_back(app: App, call: Call) -> None:
+    memory = Memory(agent_name="a", content="Tea.", expires_at=now() - timedelta(days=1))
+    await app.store.put(memory)
+    await call("run_behavior", name="prune")
+
+    await call("forget", id=str(memory.id), undo=True)
+
+    assert (await call("recall", query="tea"))["hits"][0]["id"] == str(memory.id)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_mem.recall.query import MOST_TERMS, parse
+from agent_mem.recall.query import MOST_TERMS, literally, parse
 
 NOW = datetime(2023, 5, 17, tzinfo=UTC)
 
@@ -103,3 +103,14 @@ def test_no_jumble_of_operators_is_an_error(text: str) -> None:
     query = parse(text, NOW)
     assert all(query.phrases)
     assert all(query.excluded)
+
+
+def test_a_text_that_is_meant_literally_asks_for_nothing_by_its_signs() -> None:
+    text = 'ld: cannot find -lssl "for real" topic:orders'
+
+    query = parse(literally(text), NOW)
+
+    assert query.excluded == ()
+    assert query.phrases == ()
+    assert query.topic is None
+    assert {"lssl", "order"} <= set(query.terms)

@@ -232,16 +232,29 @@ async def test_a_long_text_gives_the_passage_and_a_link_to_the_whole(call: Call)
     assert hit["more"] == f"memory://item/{kept['id']}"
 
 
-async def test_what_says_nearly_the_same_is_shown_once_with_a_count(call: Call) -> None:
+async def test_what_says_the_same_is_shown_once_with_a_count(call: Call) -> None:
     await call("remember", content="The kite shop opens at nine.", project="a")
-    await call("remember", content="The kite shop opens at NINE!", project="b")
-    await call("log_event", type="note", content="the kite shop: opens at nine")
+    await call("remember", content="The kite shop  opens at nine.", project="b")
+    await call("log_event", type="note", content="The kite shop opens\nat nine.")
     await call("remember", content="The kite shop closes at six.")
 
     found = await hits(call, "when does the kite shop open?")
 
-    assert [hit.get("alike") for hit in found if "nine" in hit["text"].casefold()] == [2]
+    assert [hit.get("alike") for hit in found if "nine" in hit["text"]] == [2]
     assert len(found) == 2
+
+
+async def test_what_says_the_opposite_is_shown_beside_it(call: Call) -> None:
+    """The one word that matters may be one that is not searched for."""
+    await call("remember", content="Use tabs in the Makefile.")
+    await call("remember", content="Do not use tabs in the Makefile.")
+
+    found = await hits(call, "tabs in the Makefile")
+
+    assert {hit["text"] for hit in found} == {
+        "Use tabs in the Makefile.",
+        "Do not use tabs in the Makefile.",
+    }
 
 
 async def test_no_more_than_the_limit_is_shown(call: Call) -> None:

@@ -102,9 +102,12 @@ async def test_every_named_query_is_understood_by_its_database(
 async def test_what_is_derived_from_the_fields_is_understood(
     db: sqlite3.Connection, model: type[Record]
 ) -> None:
-    params = dict.fromkeys([*model.model_fields, "limit", "after"], 1)
+    params = dict.fromkeys([*model.model_fields, "limit", "after", "before", "now"], 1)
 
-    for derive in (statements.upsert, statements.select, statements.page, statements.count):
+    derived = [statements.upsert, statements.select, statements.page, statements.count]
+    derived += [statements.erase]
+    derived += [statements.expired] if "expires_at" in model.model_fields else []
+    for derive in derived:
         assert db.execute(f"EXPLAIN {derive(model)}", params).fetchall()
 
 

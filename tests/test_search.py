@@ -225,3 +225,24 @@ async def test_a_long_record_does_not_crowd_out_the_others(app: App, call: Call)
 
     assert str(found.hits[0].record.id) != short["id"]
     assert short["id"] in {str(hit.record.id) for hit in found.hits}
+
+
+async def test_what_is_left_out_may_be_all_of_the_latest(app: App, call: Call) -> None:
+    kept = await call("remember", content="The garden is green.")
+    await app.store.put(*(Memory(agent_name="a", content=f"Staging {n} is up.") for n in range(70)))
+
+    found = await search(app.store, Request("-staging"))
+
+    assert [str(hit.record.id) for hit in found.hits] == [kept["id"]]
+
+
+async def test_what_expired_since_is_found_as_of_when_it_was_valid(app: App) -> None:
+    hour, today = timedelta(hours=1), now()
+    memory = Memory(
+        agent_name="a", content="The kite flies.", created_at=today - hour, expires_at=today
+    )
+    await app.store.put(memory)
+
+    assert (await search(app.store, Request("kite"))).hits == []
+    then = await search(app.store, Request("kite", as_of=today - hour / 2))
+    assert [hit.record.id for hit in then.hits] == [memory.id]

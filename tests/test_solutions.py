@@ -179,3 +179,34 @@ def test_a_problem_keeps_its_signature_when_it_comes_again(one: str, other: str)
 )
 def test_errors_with_other_codes_are_other_problems(one: str, other: str) -> None:
     assert signature(one) != signature(other)
+
+
+async def test_the_signs_of_an_error_are_no_query_language(call: Call) -> None:
+    await call("record_solution", problem="ld: cannot find -lssl", solution="Install it.")
+
+    found = await call("find_solution", problem="Linking on Debian: ld: cannot find -lssl")
+
+    assert found["solutions"][0]["solution"] == "Install it."
+
+
+def test_tracebacks_that_end_in_another_error_are_other_problems() -> None:
+    frames = "".join(f"file /x/y{chr(97 + n)}.py, in run\n" for n in range(26))
+
+    assert signature(frames + "KeyError") != signature(frames + "OperationalError")
+    assert signature(frames + "KeyError") == signature(frames + "KEYERROR")
+
+
+async def test_a_forgotten_solution_that_works_again_keeps_its_counts(call: Call) -> None:
+    done = await call("record_solution", problem=PROBLEM, solution="Start the proxy.")
+    await call("forget", id=done["id"])
+
+    again = await call("record_solution", problem=PROBLEM, solution="Start the proxy.")
+
+    assert (again["worked"], again["used"]) == (2, 2)
+
+
+async def test_what_helped_in_two_projects_is_found_in_every_one(call: Call) -> None:
+    await call("record_solution", problem=PROBLEM, solution="Restart.", project="a")
+    await call("record_solution", problem=PROBLEM, solution="Restart.", project="b")
+
+    assert (await call("recall", query=PROBLEM, project="c"))["hits"]

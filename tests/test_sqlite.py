@@ -11,8 +11,9 @@ import anyio.from_thread
 import pytest
 
 from agent_mem.config import Settings
-from agent_mem.errors import StorageBusy, StorageDamaged, StorageError
+from agent_mem.errors import StorageBusy, StorageDamaged, StorageError, UnsafePlace
 from agent_mem.storage import sqlite
+from agent_mem.storage.lock import FileLock
 from agent_mem.storage.sqlite import SQLite
 from agent_mem.storage.statements import Statement, Transaction
 
@@ -189,3 +190,33 @@ async def test_a_home_in_the_path_is_understood(
         pass
 
     assert (tmp_path / "deep" / "er" / "memory.db").exists()
+
+
+async def test_the_database_of_another_program_is_left_as_it_is(settings: Settings) -> None:
+    settings.db.parent.mkdir()
+    with closing(sqlite3.connect(settings.db)) as other:
+        other.execute("CREATE TABLE letters (text)")
+
+    with pytest.raises(StorageError, match="is a database of another program"):
+        async with SQLite.open(settings.db):
+            pass
+
+    with closing(sqlite3.connect(settings.db)) as other:
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("letters",)]
+
+
+async def test_reading_does_not_wait_for_a_process_that_holds_the_lock(settings: Settings) -> None:
+    async with SQLite.open(settings.db):
+        pass
+    lock = FileLock(settings.db.with_name("memory.db.lock"))
+    with closing(lock), lock, anyio.fail_after(10):
+        async with SQLite.open(settings.db) as engine:
+            assert await engine.read(asking("SELECT count(*) FROM outbox")) == [0]
+
+
+@posix
+async def test_a_home_that_nobody_has_is_refused_in_a_sentence() -> None:
+    with pytest.raises(UnsafePlace, match="set AGENT_MEM_DB"):
+        async with SQLite.open(Path("~nobody-of-this-name/memory.db")):
+            pass

@@ -242,6 +242,7 @@ async def test_every_change_is_told_to_other_processes(store: Store) -> None:
 
     assert {row["uri"] for row in told} == {
         f"memory://item/{memory.id}",
+        "memory://agents/a",
         "memory://topics",
         "memory://topics/a%2Fb",
     }

@@ -12,7 +12,7 @@ from agent_mem.errors import InvalidInput
 from agent_mem.records.fields import Json, Line, Moment, Name, Names
 from agent_mem.tools import TOOLS
 from agent_mem.tools.sessions import TaskItem
-from agent_mem.tools.tool import Result, Tool, full, lean
+from agent_mem.tools.tool import Result, Tool, lean, shown
 
 pytestmark = pytest.mark.anyio
 
@@ -106,12 +106,31 @@ def test_what_has_no_properties_stays_as_it_is() -> None:
 async def test_a_result_has_nothing_that_is_empty(app: App) -> None:
     assert await PLAN(app, {"title": "tea"}) == {
         "said": "tea: None None 0 None None 3",
-        "inner": {"zero": 0, "no": False, "list": [{}, {"b": 1}]},
+        "inner": {"zero": 0, "no": False, "none": {}, "list": [{"a": []}, {"b": 1}]},
     }
 
 
-def test_what_is_false_or_zero_is_not_empty() -> None:
-    assert full({"a": 0, "b": False, "c": "", "d": [], "e": {}}) == {"a": 0, "b": False}
+class Mixed(Result):
+    zero: int
+    no: bool
+    blank: str
+    theirs: dict[str, Any]
+    plan: Plan
+    plans: list[Plan]
+
+
+def test_what_is_false_or_zero_is_not_empty_and_what_users_said_stays_whole() -> None:
+    theirs: dict[str, Any] = {"stop": [], "prefix": "", "at": None}
+    plan = Plan(said="x", nothing=None, empty=[], inner={})
+    mixed = Mixed(zero=0, no=False, blank="", theirs=theirs, plan=plan, plans=[plan])
+
+    assert shown(mixed) == {
+        "zero": 0,
+        "no": False,
+        "theirs": theirs,
+        "plan": {"said": "x"},
+        "plans": [{"said": "x"}],
+    }
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ IMPORTANT = 0.6
 """From this importance on, a single event is kept."""
 LISTED = 100
 """Memories that a run names; it counts the rest."""
+MOST_TAGS = 50
 REPEATS = 2
 """A lesser one is kept when it happens this often."""
 KINDS: dict[str, MemoryKind] = {"error": "error", "result": "result", "plan": "plan"}
@@ -51,7 +52,6 @@ def summed_up(app: App, key: tuple[str, str | None, str], group: list[Event]) ->
     """Make the memory of events that say the same: the last one's words, and how often."""
     kind, project, same = key
     last = group[-1]
-    often = f" ({len(group)} times since {group[0].ts:%Y-%m-%d})" if len(group) > 1 else ""
     return Memory(
         id=named_id("consolidated", app.store.owner, project or "", kind, same),
         agent_name=last.agent_name,
@@ -60,11 +60,11 @@ def summed_up(app: App, key: tuple[str, str | None, str], group: list[Event]) ->
         topic=kind,
         occurred_at=last.ts,
         kind=KINDS.get(kind, "observation"),
-        content=last.content[: MAX_CONTENT - len(often)] + often,
+        content=last.content,
+        valid_from=group[0].ts,
         relevance=max(event.importance for event in group),
-        tags=sorted({tag for event in group for tag in event.tags})[:50],
+        tags=sorted({tag for event in group for tag in event.tags})[:MOST_TAGS],
         source_ids=[str(event.id) for event in group],
-        reinforced=len(group) - 1,
     )
 
 
@@ -76,7 +76,27 @@ def kept(app: App, memory: Memory) -> Transaction[list[UUID]]:
         settled = before.deleted_at or before.superseded_by
         if settled or sources == sorted(before.source_ids):
             return []
-        memory = memory.model_copy(update={"source_ids": sources, "created_at": before.created_at})
-    hashed = memory.model_copy(update={"content_hash": memory.fingerprint()})
-    yield from app.store.saving(hashed)
+        memory = merged(before, memory).model_copy(update={"source_ids": sources})
+    told = counted(memory)
+    yield from app.store.saving(told.model_copy(update={"content_hash": told.fingerprint()}))
     return [memory.id]
+
+
+def merged(before: Memory, memory: Memory) -> Memory:
+    """Keep of the earlier memory when it began, its weight and its tags."""
+    return memory.model_copy(
+        update={
+            "created_at": before.created_at,
+            "valid_from": min(filter(None, (before.valid_from, memory.valid_from)), default=None),
+            "relevance": max(before.relevance, memory.relevance),
+            "tags": sorted({*before.tags, *memory.tags})[:MOST_TAGS],
+        }
+    )
+
+
+def counted(memory: Memory) -> Memory:
+    """Say how often it happened, and since when, where it was more than once."""
+    times = len(memory.source_ids)
+    often = f" ({times} times since {memory.valid_from:%Y-%m-%d})" if times > 1 else ""
+    content = memory.content[: MAX_CONTENT - len(often)] + often
+    return memory.model_copy(update={"content": content, "reinforced": times - 1})

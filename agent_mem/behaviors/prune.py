@@ -1,34 +1,50 @@
 """Remove what expired, and nothing else."""
 
+from datetime import timedelta
+
 from agent_mem.app import App
 from agent_mem.behaviors.action import Outcome, Task
 from agent_mem.records import RECORDS
 from agent_mem.records.record import Record, now
-from agent_mem.storage.statements import Transaction
+from agent_mem.storage import statements
+from agent_mem.storage.statements import Statement, Transaction
 from agent_mem.storage.store import decode
 
+UNDO = timedelta(days=30)
+"""How long what was forgotten can come back."""
 BATCH = 1_000
-"""Records of one kind that one run forgets at most."""
 LISTED = 100
-"""Of these it names so many; it counts all."""
+"""Of each kind it names so many; it counts all."""
 
 
 async def prune(app: App, _: Task) -> Outcome:
-    """Forget what carries a date that has passed; like all that is forgotten, it can come back."""
+    """Forget what carries a date that has passed, and erase what was forgotten long ago."""
     removed: dict[str, list[str]] = {}
-    count = 0
+    count = erased = 0
     for model in RECORDS:
-        if "expires_at" in model.model_fields:
-            gone = await app.store.engine.write(forgetting(app, model))
-            removed |= {model.TABLE: gone[:LISTED]} if gone else {}
+        erased += await app.store.engine.write(erasing(app, model))
+        while gone := await app.store.engine.write(forgetting(app, model)):
             count += len(gone)
-    return Outcome({"removed": removed, "count": count}, [])
+            removed[model.TABLE] = (removed.get(model.TABLE, []) + gone)[:LISTED]
+    return Outcome({"removed": removed, "count": count, "erased": erased}, [])
 
 
 def forgetting(app: App, model: type[Record]) -> Transaction[list[str]]:
-    """Forget the expired records of one kind."""
-    rows = yield app.store.query(f"{model.TABLE}.expired", now=now(), limit=BATCH)
+    """Forget some expired records of one kind; like all that is forgotten, they can come back."""
+    if "expires_at" not in model.model_fields:
+        return []
+    params = {"owner": app.store.owner, "now": now(), "limit": BATCH}
+    rows = yield Statement(statements.expired(model), params)
     expired = [decode(model, row) for row in rows]
     for record in expired:
         yield from app.store.saving(record.model_copy(update={"deleted_at": now()}))
     return [str(record.id) for record in expired]
+
+
+def erasing(app: App, model: type[Record]) -> Transaction[int]:
+    """Erase what was forgotten too long ago to come back; nothing waits for it any more."""
+    params = {"owner": app.store.owner, "before": now() - UNDO}
+    rows = yield Statement(statements.erase(model), params)
+    for row in rows:
+        yield app.store.query("local.drop_dirty", record=model.TABLE, id=row["id"])
+    return len(rows)

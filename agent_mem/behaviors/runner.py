@@ -11,6 +11,7 @@ from agent_mem.records.behavior import Behavior
 from agent_mem.records.insight import Insight
 from agent_mem.records.record import named_id, now
 from agent_mem.records.run import Run
+from agent_mem.storage.statements import Transaction
 from agent_mem.storage.store import decode
 
 
@@ -35,7 +36,12 @@ async def named(app: App, name: str, agent: str) -> Behavior:
         InvalidInput: it is switched off.
     """
     rows = await app.store.rows("behaviors.named", name=name, agent=agent)
-    stored = [decode(Behavior, row) for row in rows]
+    # An agent without a behavior of its own runs what is built in before what another has.
+    stored = [
+        b
+        for row in rows
+        if (b := decode(Behavior, row)).agent_name == agent or name not in BEHAVIORS
+    ]
     found = next((b for b in (*stored, *built_in(app, agent)) if b.name == name), None)
     if found is None:
         raise NotFound(f"There is no behavior `{name}`: list_behaviors names them.")
@@ -48,7 +54,7 @@ async def run(
     app: App, behavior: Behavior, given: dict[str, object], *, trigger: str
 ) -> tuple[Run, list[Insight]]:
     """Run a behavior now; how it went is written with what it found, all or nothing."""
-    task = Task(behavior, params_of(behavior, given))
+    task = Task(behavior, params_of(app, behavior, given))
     started = Run(behavior_id=behavior.id, trigger=trigger)
     await app.store.put(behavior.model_copy(update={"status": "running"}), started)
     outcome, error = await attempted(app, task)
@@ -63,13 +69,21 @@ async def run(
             "duration_ms": (ended - started.started_at).total_seconds() * 1000,
         }
     )
-    insights = [insight(behavior, done, found) for found in outcome.insights]
+    insights = [insight(task, done, found) for found in outcome.insights]
     behavior = behavior.model_copy(update={"status": status, "last_run": ended})
-    await app.store.put(behavior, done, *insights)
+
+    def ending() -> Transaction[None]:
+        yield from app.store.putting(behavior, done)
+        for new in insights:
+            # What was found before is known, or was forgotten.
+            if (yield from app.store.getting(Insight, new.id, forgotten=True)) is None:
+                yield from app.store.saving(new)
+
+    await app.store.engine.write(ending())
     return done, insights
 
 
-def params_of(behavior: Behavior, given: dict[str, object]) -> Params:
+def params_of(app: App, behavior: Behavior, given: dict[str, object]) -> Params:
     """Check what the action is told, before anything is written.
 
     Raises:
@@ -80,12 +94,13 @@ def params_of(behavior: Behavior, given: dict[str, object]) -> Params:
         known = ", ".join(BEHAVIORS)
         raise NotFound(f"There is no action `{behavior.action}`; there are {known}.")
     try:
-        return Params.model_validate({**behavior.params, **given})
+        params = Params.model_validate({**behavior.params, **given})
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         known = ", ".join(Params.model_fields)
         raise InvalidInput(f"`input.{name[:80]}`: {first['msg']}. It takes {known}.") from None
+    return params.model_copy(update={"project": app.where(params.project)})
 
 
 async def attempted(app: App, task: Task) -> tuple[Outcome, str | None]:
@@ -99,11 +114,13 @@ async def attempted(app: App, task: Task) -> tuple[Outcome, str | None]:
         return Outcome({}, []), str(error)
 
 
-def insight(behavior: Behavior, done: Run, found: Found) -> Insight:
+def insight(task: Task, done: Run, found: Found) -> Insight:
+    behavior, project = task.behavior, task.params.project
     return Insight(
         # The same finding is the same insight, however often it is found.
-        id=named_id("insight", str(behavior.id), found.topic, found.content),
+        id=named_id("insight", str(behavior.id), project or "", found.topic, found.content),
         agent_name=behavior.agent_name,
+        project=project,
         behavior_id=behavior.id,
         run_id=done.id,
         topic=found.topic,

@@ -85,8 +85,8 @@ def given(options: Mapping[str, object]) -> dict[str, Any]:
 
 
 def print_json(value: object) -> None:
-    """Print JSON as UTF-8, whatever the terminal's own encoding is."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2).encode())
+    """Print JSON: as UTF-8 to a program, in ASCII to a terminal, which no text may steer."""
+    click.echo(json.dumps(value, ensure_ascii=sys.stdout.isatty(), indent=2).encode())
 
 
 def plain(text: str) -> str:

@@ -14,7 +14,6 @@ from agent_mem.cli import output
 from agent_mem.recall.ranking import WEIGHTS
 from agent_mem.recall.search import Found, Request, search
 from agent_mem.tools.recall import hit_of
-from agent_mem.tools.scope import project_of
 from agent_mem.tools.tool import shown
 
 RECALL = output.tool("recall")
@@ -40,9 +39,9 @@ def recall_command(as_json: bool, explain: bool, **options: object) -> None:
 async def explained(app: App, arguments: dict[str, Any]) -> dict[str, Any]:
     """Find the same hits as the tool does, each with its score and the features behind it."""
     checked = RECALL.check(arguments)
-    wanted = {field.name: checked[field.name] for field in fields(Request)}
+    wanted = {field.name: checked[field.name] for field in fields(Request) if field.name in checked}
     wanted["kinds"] = tuple(checked["kinds"] or ())
-    wanted["project"] = project_of(app, checked["project"])
+    wanted["project"] = app.where(checked["project"])
     results = await search(app.store, Request(**wanted))
     return {"hits": [scored(found) for found in results.hits]}
 

@@ -101,7 +101,10 @@ def _months(year: int, month: int, months: int = 1) -> Span:
 
 def _nearest(today: datetime, span: Callable[[int], Span]) -> Span:
     """Take the span that is nearest to today: last year's, this year's or next year's."""
-    around = [span(today.year + years) for years in (-1, 0, 1)]
+    around: list[Span] = []
+    for years in (-1, 0, 1, 2, -2):
+        with suppress(ValueError):  # the 29th of February is not in every year
+            around.append(span(today.year + years))
     return min(around, key=lambda found: abs(found[0] + (found[1] - found[0]) / 2 - today))
 
 

@@ -18,6 +18,7 @@ MOST_TERMS: Final = 24
 _FILTER: Final = re.compile(r'(?<!\S)(topic|kind):(?:"([^"]*)"|(\S+))')
 _EXCLUDED: Final = re.compile(r'(?<!\S)-(?:"([^"]*)"|([^\s-]\S*))')
 _PHRASE: Final = re.compile(r'"([^"]*)"')
+_SYNTAX: Final = re.compile(r'"|(?<!\S)-+|(?<=\btopic):|(?<=\bkind):')
 _CAPITALISED: Final = re.compile(r"(?<![\w.])[A-Z]\w+")
 _WORD: Final = re.compile(r"\w\w+")
 _WHEN: Final = re.compile(
@@ -89,6 +90,11 @@ def parse(text: str, now: datetime) -> Query:
         spans=tuple(spans(text, now)),
         names=_names(text),
     )
+
+
+def literally(text: str) -> str:
+    """Take a text as it is, an error message say: no sign in it excludes, filters or quotes."""
+    return _SYNTAX.sub(" ", text)
 
 
 def _asked(text: str) -> dict[str, str]:

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
 from agent_mem.recall.passages import Passage, split
-from agent_mem.recall.query import Query, parse
+from agent_mem.recall.query import Query, literally, parse
 from agent_mem.recall.ranking import Corpus, Ranked, excluded, rank
 from agent_mem.recall.words import terms
 from agent_mem.records import RECORDS
@@ -25,6 +25,8 @@ COMMON = 300
 """The number of passages above which a term costs more time than it finds candidates."""
 ENOUGH = 2
 """How many rarer terms make the common ones dispensable."""
+FAR = 2_000
+"""How many of the latest are looked at where only what is left out is told."""
 CLOSE_LOOK = 3
 """How many times as many passages as are asked for are looked at for being the same."""
 SIMILAR = 0.6
@@ -49,6 +51,8 @@ class Request:
     until: datetime | None = None
     as_of: datetime | None = None
     limit: int = 10
+    literal: bool = False
+    """The query is a text, in which no sign has a meaning."""
 
     def filters(self, query: Query) -> dict[str, Any]:
         """Give the parameters of the SQL part `passages.allowed`."""
@@ -60,7 +64,6 @@ class Request:
             "project": self.project,
             "since": self.since or datetime.min.replace(tzinfo=UTC),
             "until": self.until or FOREVER,
-            "now": now(),
             "valid_at": self.as_of or now(),
             "begun_by": self.as_of or FOREVER,
         }
@@ -95,19 +98,16 @@ async def search(store: Store, request: Request) -> Results:
 
 def searching(store: Store, request: Request) -> Transaction[Results]:
     """Find what fits a request best, as part of a transaction."""
-    query = parse(request.query, now())
+    query = parse(literally(request.query) if request.literal else request.query, now())
     filters = request.filters(query)
     if query.terms:
         ranked = yield from ranking(store, query, filters, CLOSE_LOOK * request.limit)
     else:
-        rows = yield store.query("passages.newest", limit=CANDIDATES, **filters)
+        most = FAR if query.excluded else CANDIDATES
+        rows = yield store.query("passages.newest", limit=most, **filters)
         latest = [passage(row) for row in rows]
         ranked = [Ranked(0.0, p, ("latest",), {}) for p in latest if not excluded(query, p)]
-    shown = distinct(ranked, request.limit)
-    hits: list[Found] = []
-    for item, alike in shown:
-        hits.extend((yield from hydrated(store, query, item, alike)))
-    return Results(hits)
+    return Results((yield from distinct(store, query, ranked, request.limit)))
 
 
 def ranking(
@@ -164,25 +164,24 @@ def passage(row: Row) -> Passage:
     return Passage(*values, at=datetime.fromisoformat(at))
 
 
-def distinct(ranked: Iterable[Ranked], limit: int) -> list[tuple[Ranked, int]]:
-    """Keep the best passage of each record, and of those that say the same, one with a count.
+def distinct(
+    store: Store, query: Query, ranked: Iterable[Ranked], limit: int
+) -> Transaction[list[Found]]:
+    """Fetch the best records, each once; of those that say the same, one with a count.
 
-    The same is the same words in the same order. What is merely similar may differ in the one
-    word that matters, and is shown.
+    The same is the same text. What is merely similar may differ in the one word that matters.
     """
-    kept: dict[str, Ranked] = {}
-    alike: Counter[str] = Counter()
+    kept: dict[str, Found] = {}
     seen: set[str] = set()
     for item in ranked:
-        if item.passage.record_id in seen:
+        if item.passage.record_id in seen or len(kept) == limit:
             continue
         seen.add(item.passage.record_id)
-        words = item.passage.terms
-        if words in kept:
-            alike[words] += 1
-        elif len(kept) < limit:
-            kept[words] = item
-    return [(item, alike[words]) for words, item in kept.items()]
+        for found in (yield from hydrated(store, query, item)):
+            text = " ".join(found.about.text.split())
+            twin = kept.get(text)
+            kept[text] = replace(twin, alike=twin.alike + 1) if twin else found
+    return list(kept.values())
 
 
 def spread(matched: Iterable[Row]) -> list[Row]:
@@ -201,14 +200,14 @@ def overlap(one: set[str], other: set[str]) -> float:
     return len(one & other) / (len(one | other) or 1)
 
 
-def hydrated(store: Store, query: Query, item: Ranked, alike: int) -> Transaction[list[Found]]:
+def hydrated(store: Store, query: Query, item: Ranked) -> Transaction[list[Found]]:
     """Fetch the record of a passage."""
     found = item.passage
     record = yield from store.getting(MODELS[found.record], UUID(found.record_id))
     about = record.findable() if record else None
     if record is None or about is None:
         return []
-    start, end = (split(about.text) or [(0, 0)])[found.part]
+    start, end = dict(enumerate(split(about.text))).get(found.part, (0, 0))
     words = set(found.terms.split())
     share = sum(term in words for term in query.terms) / (len(query.terms) or 1)
     return [
@@ -220,7 +219,7 @@ def hydrated(store: Store, query: Query, item: Ranked, alike: int) -> Transactio
             why=item.why,
             features=dict(item.features),
             coverage=share,
-            alike=alike,
+            alike=0,
         )
     ]
 

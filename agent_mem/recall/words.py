@@ -44,6 +44,8 @@ _CLITIC = re.compile("(?:'(?:s|m|re|ve|ll|d)?)+$", re.IGNORECASE)
 _PART = re.compile(f"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*|[0-9]+[a-z]*|[{_LETTERS}]+")
 _POINT = re.compile(r"(?<=[0-9])\.(?=[0-9])")
 _NOT_IN_TERM = re.compile(r"[-'._/\\:@,]+")
+_CLITICS = 16
+"""Characters at a token's end in which its clitics are."""
 _LONGEST = 64
 """Characters of a term; what is longer is cut, and is not worth a place in the cache."""
 
@@ -95,7 +97,8 @@ def _analysed(token: str) -> tuple[str, ...]:
 
 
 def _identified(token: str) -> tuple[str, ...]:
-    token = _CLITIC.sub("", token)
+    # Only the end is looked at: the pattern tries every quote, of which there may be thousands.
+    token = token[:-_CLITICS] + _CLITIC.sub("", token[-_CLITICS:])
     if token.lower().endswith("n't"):
         return ()
     token = token.replace("++", "plusplus").replace("#", "sharp")

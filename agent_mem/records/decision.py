@@ -5,7 +5,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent_mem.records.fields import Json, Line, Moment, Name, Names, Share
-from agent_mem.records.record import Findable, Record
+from agent_mem.records.record import Findable, Record, agent_uri
 
 
 class Option(BaseModel):
@@ -74,6 +74,7 @@ class Decision(Record):
 
     def uris(self) -> Iterator[str]:
         yield from super().uris()
+        yield agent_uri(self.agent_name)
         yield f"memory://decisions/{self.id}"
         if self.parent_id:
             yield f"memory://decisions/{self.parent_id}"

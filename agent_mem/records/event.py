@@ -40,4 +40,5 @@ class Event(Record):
     def uris(self) -> Iterator[str]:
         yield from super().uris()
         if self.session_id:
+            yield "memory://sessions/latest"
             yield f"memory://sessions/{self.session_id}"

@@ -12,6 +12,7 @@ class Insight(Record):
     KIND: ClassVar[str] = "insight"
 
     agent_name: Name
+    project: str | None = None
     behavior_id: UUID
     run_id: UUID
     topic: Name
@@ -25,5 +26,6 @@ class Insight(Record):
             at=self.created_at,
             topic=self.topic,
             agent_name=self.agent_name,
+            project=self.project,
             importance=self.relevance,
         )

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from agent_mem.records.fields import Content, Moment, Name, Names, Share
-from agent_mem.records.record import Findable, Record, digest
+from agent_mem.records.record import Findable, Record, agent_uri, digest
 
 MemoryKind = Literal[
     "fact",
@@ -48,12 +48,12 @@ class Memory(Record):
     expires_at: Moment | None = None
 
     def fingerprint(self) -> str:
-        """Say what makes another memory the same as this one, however it is spaced or cased.
+        """Say what makes another memory the same as this one, however it is spaced.
 
         Words that were said at a known time are an episode of their own; without a time they
         are a statement, which is the same in every session.
         """
-        words = " ".join(self.content.casefold().split())
+        words = " ".join(self.content.split())
         episode = self.occurred_at and (self.occurred_at.isoformat(), self.session_id)
         return digest(words, self.project, self.subject, episode)
 
@@ -76,5 +76,6 @@ class Memory(Record):
     def uris(self) -> Iterator[str]:
         yield from super().uris()
         yield "memory://topics"
+        yield agent_uri(self.agent_name)
         if self.topic:
             yield f"memory://topics/{quote(self.topic, safe='')}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
+from urllib.parse import quote
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,6 +38,11 @@ def digest(*parts: object) -> str:
     """Fingerprint what makes two records the same (SHA-256, hexadecimal)."""
     text = "\x1f".join("" if part is None else str(part) for part in parts)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def agent_uri(name: str) -> str:
+    """Give the address of what an agent remembered and decided."""
+    return f"memory://agents/{quote(name, safe='')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 import re
 
+from agent_mem.records.record import digest
+
 LONGEST = 300
 VARIABLE = re.compile(
     # What names the error stays: HTTP 404, status=500, exit code 3, and a number that is part of
@@ -18,4 +20,6 @@ VARIABLE = re.compile(
 def signature(text: str) -> str:
     """Reduce a problem to what stays when it comes again: no ids, folders, or loose numbers."""
     reduced = VARIABLE.sub(lambda match: match["kept"] or "#", text.lower())
-    return " ".join(reduced.split())[:LONGEST]
+    same = " ".join(reduced.split())
+    # The end of a long problem, where a traceback has its error, is told by its hash.
+    return same if len(same) <= LONGEST else f"{same[:LONGEST]}… {digest(same)[:16]}"

@@ -11,6 +11,7 @@ from uuid import UUID
 from mcp.server import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
+    INTERNAL_ERROR,
     INVALID_PARAMS,
     ListResourcesResult,
     ListResourceTemplatesResult,
@@ -24,6 +25,7 @@ from mcp.types import (
 from pydantic import BaseModel
 
 from agent_mem.app import App
+from agent_mem.errors import AgentMemError
 from agent_mem.records.decision import Decision
 from agent_mem.records.event import Event
 from agent_mem.records.memory import Memory
@@ -32,7 +34,7 @@ from agent_mem.records.session import Session
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.server.opening import Opening
 from agent_mem.tools.scope import session_id
-from agent_mem.tools.tool import full
+from agent_mem.tools.tool import EMPTY
 
 MIME = "application/json"
 PAGE = 100
@@ -44,7 +46,8 @@ Reader = Callable[[App, str], Awaitable[Any]]
 
 def plain(record: BaseModel) -> dict[str, Any]:
     """Show a record without its inner columns and what is empty."""
-    return full(record.model_dump(mode="json", exclude=INNER, exclude_none=True))
+    shown = record.model_dump(mode="json", exclude=INNER)
+    return {name: value for name, value in shown.items() if value not in EMPTY}
 
 
 async def topics(app: App, _: str) -> list[dict[str, Any]]:
@@ -88,8 +91,8 @@ async def session(app: App, name: str) -> dict[str, Any]:
 
 async def decision(app: App, key: str) -> dict[str, Any]:
     """Show a decision with its whole chain, oldest first."""
-    chain = await app.store.find(Decision, "decisions.chain", id=UUID(key))
-    found = next((d for d in chain if d.id == UUID(key)), None)
+    chain = await app.store.find(Decision, "decisions.chain", id=id_of(key))
+    found = next((d for d in chain if d.id == id_of(key)), None)
     if found is None:
         raise LookupError
     return {"decision": plain(found), "chain": [plain(d) for d in chain]}
@@ -110,11 +113,19 @@ async def agent(app: App, name: str) -> dict[str, Any]:
 
 
 async def item(app: App, key: str) -> dict[str, Any]:
-    found: list[Record] = await app.store.engine.read(app.store.locating(UUID(key)))
+    found: list[Record] = await app.store.engine.read(app.store.locating(id_of(key)))
     for record in found:
         if record.deleted_at is None:
             return {"kind": record.KIND, **plain(record)}
     raise LookupError
+
+
+def id_of(text: str) -> UUID:
+    """Read an id in an address."""
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise LookupError(text) from error
 
 
 def topic_uri(name: str) -> str:
@@ -177,8 +188,10 @@ class Resources:
         reader, name = reader_of(params.uri)
         try:
             value = await reader(await self._opening(), name)
-        except (LookupError, ValueError) as error:
+        except LookupError as error:
             raise unknown(params.uri) from error
+        except AgentMemError as error:
+            raise MCPError(INTERNAL_ERROR, str(error), {"uri": params.uri}) from error
         text = json.dumps(value, ensure_ascii=False)
         return ReadResourceResult(
             contents=[TextResourceContents(uri=params.uri, text=text, mime_type=MIME)]
@@ -216,6 +229,7 @@ def after_of(cursor: str) -> str:
     """Read a cursor that was given out earlier."""
     try:
         found = json.loads(base64.urlsafe_b64decode(cursor))
+        json.dumps(found, ensure_ascii=False).encode()  # half a surrogate cannot be asked for
     except (ValueError, RecursionError):
         found = None
     match found:

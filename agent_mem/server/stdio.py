@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterable, Awaitable, Callable
 from io import TextIOWrapper
+from threading import Timer
 from typing import cast
 
 import anyio
@@ -44,9 +45,24 @@ async def serve(settings: Settings, wire: int) -> None:
         server = kernel(opening, changes)
         async with stdio_server(stdout=anyio.wrap_file(stdout)) as (read, write):
             good, messages = anyio.create_memory_object_stream[SessionMessage | Exception]()
-            tasks.start_soon(answer_bad_lines, read, good, write.send)
+            tasks.start_soon(listen, read, good, write.send)
             await server.run(messages, write, server.create_initialization_options())
         tasks.cancel_scope.cancel()
+
+
+async def listen(
+    read: AsyncIterable[SessionMessage | Exception],
+    good: MemoryObjectSendStream[SessionMessage | Exception],
+    answer: Callable[[SessionMessage], Awaitable[None]],
+) -> None:
+    """Pass on what the client says; once it has gone, see to it that the process goes, too.
+
+    A write that waits for another process would hold it up. It was not answered, and is refused.
+    """
+    await answer_bad_lines(read, good, answer)
+    leaving = Timer(GRACE, os._exit, [0])
+    leaving.daemon = True
+    leaving.start()
 
 
 async def answer_bad_lines(

@@ -1,6 +1,7 @@
 """What an archive consists of: a header and a line a row; and all that can be wrong with them."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ VERSION = 1
 LONGEST_LINE = 1_000_000_000
 """Bytes: no row of SQLite is longer. A file without lines need not fit in memory."""
 LARGEST = 1 << 62
+A_DAY = 24 * 60 * 60 * 1000
 """No number of ours is as large; a clock that is could not go on."""
 MODELS = {model.TABLE: model for model in RECORDS}
 
@@ -178,6 +180,8 @@ def storable(record: Record, owner: str) -> None:
     for name, value in record:
         if isinstance(value, int | float) and not abs(value) < LARGEST:
             raise ValueError(f"has too large a number as {name!r}")
+    if record.hlc > (time.time_ns() // 1_000_000 + A_DAY) << 16:
+        raise ValueError("is from the future: its clock is more than a day ahead of this machine's")
     line(record.model_dump(mode="json"))
 
 

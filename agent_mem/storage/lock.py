@@ -17,7 +17,7 @@ class FileLock:
     """
 
     def __init__(self, path: Path) -> None:
-        # Left open for the life of the engine: closing any descriptor of the file drops the lock.
+        # Left open for the life of the engine: opening it for each write would cost more.
         self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
 
     def __enter__(self) -> Self:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
+from portalocker.exceptions import LockException
 
 from agent_mem.errors import (
     StorageBusy,
@@ -134,12 +135,15 @@ class SQLite:
         self.path = path
         self._lock = FileLock(path.with_name(path.name + ".lock"))
         opened.callback(self._lock.close)
-        with self._lock:
-            self._writer = opened.enter_context(closing(connect(path)))
-            self._writer.execute("PRAGMA journal_mode = WAL")
-            self._readers = [
-                opened.enter_context(closing(connect(path, read_only=True))) for _ in range(READERS)
-            ]
+        self._writer = opened.enter_context(closing(connect(path)))
+        refuse_foreign(path, self._writer)
+        # Only a new file needs the lock here, which another process may hold for long.
+        if self._writer.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            with self._lock:
+                self._writer.execute("PRAGMA journal_mode = WAL")
+        self._readers = [
+            opened.enter_context(closing(connect(path, read_only=True))) for _ in range(READERS)
+        ]
         self._opened = opened
         self._writing = CapacityLimiter(1)
         self._reading = CapacityLimiter(READERS)
@@ -180,9 +184,10 @@ class SQLite:
                 if engine._stale():
                     engine._write(founding())
                 engine._opened = opened.pop_all()
-        except OSError as error:
+        except (OSError, RuntimeError, LockException) as error:  # no such home, no locks there
+            why = getattr(error, "strerror", None) or error
             raise UnsafePlace(
-                f"No database can be kept at {path} ({error.strerror}):"
+                f"No database can be kept at {path} ({why}):"
                 " set AGENT_MEM_DB to a file that can be written."
             ) from error
         return engine
@@ -226,6 +231,19 @@ def within(connection: sqlite3.Connection, begin: str) -> Generator[None]:
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def refuse_foreign(path: Path, connection: sqlite3.Connection) -> None:
+    """Leave the database of another program as it is.
+
+    Raises:
+        StorageError: the file has tables, and none of ours.
+    """
+    names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    if names and "schema_ledger" not in names:
+        raise StorageError(
+            f"{path} is a database of another program: set AGENT_MEM_DB to another file."
+        )
 
 
 def prepare(path: Path) -> None:

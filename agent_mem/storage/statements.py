@@ -109,6 +109,24 @@ def page(model: type[Record]) -> str:
 
 
 @cache
+def expired(model: type[Record]) -> str:
+    """Find the rows that carry a date which has passed."""
+    return (
+        f"SELECT * FROM {model.TABLE} WHERE owner = :owner AND deleted_at IS NULL "  # noqa: S608 - our own names
+        "AND expires_at <= :now ORDER BY id LIMIT :limit"
+    )
+
+
+@cache
+def erase(model: type[Record]) -> str:
+    """Remove for good what was forgotten before a time."""
+    return (
+        f"DELETE FROM {model.TABLE} WHERE owner = :owner AND deleted_at < :before "  # noqa: S608 - our own names
+        "RETURNING id"
+    )
+
+
+@cache
 def count(model: type[Record]) -> str:
     """Count the rows that are not deleted."""
     return (

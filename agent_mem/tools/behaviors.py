@@ -10,7 +10,7 @@ from agent_mem.records.fields import Json, Name
 from agent_mem.storage.statements import Transaction
 from agent_mem.storage.store import decode
 from agent_mem.tools.scope import Agent
-from agent_mem.tools.tool import Result
+from agent_mem.tools.tool import EMPTY, Result
 
 
 class BehaviorLine(Result):
@@ -87,7 +87,7 @@ async def run_behavior(
     return Ran(
         run=done.id,
         status=done.status,
-        output=done.output,
+        output={key: value for key, value in done.output.items() if value not in EMPTY},
         insights=[
             Finding(topic=i.topic, content=i.content, relevance=i.relevance) for i in insights
         ],

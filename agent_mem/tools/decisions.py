@@ -131,7 +131,11 @@ def existing(app: App, key: UUID) -> Transaction[Decision]:
 def earlier(app: App, decision: Decision) -> Transaction[list[Earlier]]:
     """Find decisions on the same question, the likest first."""
     request = Request(
-        query=decision.question, kinds=("decision",), project=decision.project, limit=EARLIER
+        query=decision.question,
+        kinds=("decision",),
+        project=decision.project,
+        limit=EARLIER,
+        literal=True,
     )
     found = yield from searching(app.store, request)
     return [

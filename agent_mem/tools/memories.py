@@ -5,6 +5,7 @@ from uuid import UUID
 from pydantic import Field
 
 from agent_mem.app import App
+from agent_mem.behaviors.prune import UNDO
 from agent_mem.errors import InvalidInput, NotFound
 from agent_mem.recall.search import resembling
 from agent_mem.records.fields import Content, Moment, Name, Names, Share
@@ -12,12 +13,19 @@ from agent_mem.records.memory import Memory, MemoryKind
 from agent_mem.records.record import Record, named_id, now, uuid7
 from agent_mem.storage.statements import Transaction
 from agent_mem.storage.store import decode
-from agent_mem.tools.scope import Agent, Project, Scope, SessionName, entering, known_id
+from agent_mem.tools.scope import (
+    Agent,
+    Project,
+    Scope,
+    SessionName,
+    entering,
+    known_id,
+)
 from agent_mem.tools.tool import Result
 
-UNDO = timedelta(days=30)
 LISTED = 50
 EXCERPT = 120
+MOST_TAGS = 50
 
 
 class Brief(Result):
@@ -89,10 +97,12 @@ def keeping(app: App, memory: Memory, old: UUID | None, *, keyed: bool) -> Trans
     Raises:
         InvalidInput: its key was used for another memory.
     """
-    before = yield from app.store.getting(Memory, memory.id)
+    before = yield from app.store.getting(Memory, memory.id, forgotten=True)
     if before and before.fingerprint() != memory.fingerprint():
         raise InvalidInput(f"This key was used for another memory, `{before.id}`: use a new one.")
     if before:
+        if before.deleted_at:
+            yield from app.store.saving(before.model_copy(update={"deleted_at": None}))
         return Remembered(id=before.id, status="repeated", similar=[])
     if old is not None:
         return (yield from correcting(app, memory, old))
@@ -112,6 +122,8 @@ def reinforcing(app: App, same: Memory, memory: Memory, *, keyed: bool) -> Trans
         "relevance": max(same.relevance, memory.relevance),
         "expires_at": later(same.expires_at, memory.expires_at),
         "source_ids": [*same.source_ids, str(memory.id)] if keyed else same.source_ids,
+        "topic": same.topic or memory.topic,
+        "tags": [*same.tags, *(tag for tag in memory.tags if tag not in same.tags)][:MOST_TAGS],
     }
     yield from app.store.saving(same.model_copy(update=again))
     return Remembered(id=same.id, status="reinforced", similar=[])
@@ -132,9 +144,17 @@ def correcting(app: App, memory: Memory, old: UUID) -> Transaction[Remembered]:
             f"Memory `{old}` was corrected already: correct `{before.superseded_by}`."
         )
     since = memory.occurred_at or memory.created_at
-    new = memory.model_copy(update={"content_hash": memory.fingerprint(), "valid_from": since})
+    began = before.valid_from or before.occurred_at or before.created_at
+    new = memory.model_copy(
+        update={
+            "content_hash": memory.fingerprint(),
+            "valid_from": since,
+            "source_ids": [str(before.id)],
+        }
+    )
     yield from app.store.saving(new)
-    end = {"superseded_by": new.id, "valid_until": since}
+    # What was taken to be true until now is found as of then, even if it never was.
+    end = {"superseded_by": new.id, "valid_until": since if since > began else memory.created_at}
     yield from app.store.saving(before.model_copy(update=end))
     return Remembered(id=new.id, status="correction", similar=[])
 
@@ -150,6 +170,7 @@ async def forget(
     *,
     id: Annotated[Name | None, Field(description="What recall gave an id for")] = None,  # noqa: A002 - what a caller calls it
     topic: Annotated[Name | None, Field(description="All memories of a topic")] = None,
+    project: Project = None,
     undo: Annotated[bool, Field(description="Bring back what was forgotten")] = False,
 ) -> Forgotten:
     """Forget one memory, event or decision by id, or all memories of a topic.
@@ -161,10 +182,11 @@ async def forget(
     key = known_id(id, "memory") if id else None
 
     def forgetting() -> Transaction[list[Record]]:
-        found = yield from named(app, key, topic, undo=undo)
+        where = app.where(project) if topic else None
+        named_so = yield from named(app, key, topic, undo=undo)
+        found = [r for r in named_so if where in (None, getattr(r, "project", None))]
         for record in found:
-            gone = None if undo else now()
-            yield from app.store.saving(record.model_copy(update={"deleted_at": gone}))
+            yield from (restoring if undo else dropping)(app, record)
         return found
 
     found = await app.store.engine.write(forgetting())
@@ -174,6 +196,38 @@ async def forget(
     return Forgotten(
         count=len(found), forgotten=[] if undo else briefs, restored=briefs if undo else []
     )
+
+
+def dropping(app: App, record: Record) -> Transaction[None]:
+    """Forget one record; what it corrected is the last word again."""
+    yield from app.store.saving(record.model_copy(update={"deleted_at": now()}))
+    for before in (yield from corrected(app, record)):
+        if before.superseded_by == record.id:
+            reopened = {"superseded_by": None, "valid_until": None}
+            yield from app.store.saving(before.model_copy(update=reopened))
+
+
+def restoring(app: App, record: Record) -> Transaction[None]:
+    """Bring one record back, to stay; what it corrected is corrected again."""
+    back: dict[str, object] = {"deleted_at": None}
+    expires: datetime | None = getattr(record, "expires_at", None)
+    if expires and expires <= now():
+        back["expires_at"] = None
+    yield from app.store.saving(record.model_copy(update=back))
+    for before in (yield from corrected(app, record)):
+        if before.superseded_by is None:
+            end = {"superseded_by": record.id, "valid_until": now()}
+            yield from app.store.saving(before.model_copy(update=end))
+
+
+def corrected(app: App, record: Record) -> Transaction[list[Memory]]:
+    """Find what a memory corrected: a correction names it as its source."""
+    found: list[Memory] = []
+    if isinstance(record, Memory) and record.valid_from:
+        for source in record.source_ids:
+            before = yield from app.store.getting(Memory, UUID(source))
+            found += [before] if before else []
+    return found
 
 
 def named(

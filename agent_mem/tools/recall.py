@@ -11,7 +11,7 @@ from agent_mem.recall.search import MODELS, Found, Request, search
 from agent_mem.records.fields import MAX_CONTENT, Moment, Name, Names
 from agent_mem.records.memory import MemoryKind
 from agent_mem.tools.memories import excerpt
-from agent_mem.tools.scope import Project, project_of
+from agent_mem.tools.scope import Project
 from agent_mem.tools.tool import Result, shown
 
 LONGEST = 500
@@ -69,7 +69,7 @@ async def recall(
         kinds=known(kinds or []),
         topic=topic,
         agent=agent,
-        project=project_of(app, project),
+        project=app.where(project),
         since=since,
         until=until,
         as_of=as_of,

@@ -16,8 +16,6 @@ from agent_mem.records.record import named_id
 from agent_mem.records.session import Session
 from agent_mem.storage.statements import Transaction
 
-EVERYWHERE = "*"
-
 Agent = Annotated[Name | None, Field(description="Which agent; default: you")]
 Project = Annotated[
     Text | None,
@@ -35,13 +33,7 @@ class Scope:
 
     @classmethod
     def of(cls, app: App, agent: str | None, project: str | None) -> Self:
-        return cls(agent or app.settings.agent, project_of(app, project))
-
-
-def project_of(app: App, project: str | None) -> str | None:
-    """Resolve a project's name; None means everywhere."""
-    named = project or app.settings.project
-    return None if named == EVERYWHERE else named
+        return cls(agent or app.settings.agent, app.where(project))
 
 
 def session_id(app: App, name: str) -> UUID:

@@ -22,7 +22,6 @@ from agent_mem.tools.scope import (
     Scope,
     SessionName,
     entering,
-    project_of,
     session_id,
 )
 from agent_mem.tools.skills import permitted
@@ -160,7 +159,7 @@ async def restore_session(
     Returns its summary, open tasks, recent decisions, recent errors with known solutions, and
     your skills.
     """
-    filters = {"project": project_of(app, project), "agent": agent}
+    filters = {"project": app.where(project), "agent": agent}
     key = session_id(app, session) if session else None
 
     def restoring() -> Transaction[Restored]:
@@ -247,7 +246,7 @@ def recent_errors(app: App, filters: dict[str, str | None]) -> Transaction[list[
     found: list[dict[str, Any]] = []
     for event in [decode(Event, row) for row in rows]:
         error = {"error": event.content[:300], "when": event.ts.strftime("%Y-%m-%d %H:%M")}
-        request = Request(query=event.content[:300], kinds=("solution",), limit=1)
+        request = Request(query=event.content[:300], kinds=("solution",), limit=1, literal=True)
         for hit in (yield from searching(app.store, request)).hits:
             if hit.coverage >= ALIKE:
                 error["solution"] = hit.about.text[:400]

@@ -48,7 +48,7 @@ async def find_solution(
 
     def finding() -> Transaction[list[Solution]]:
         same = yield from app.store.getting(Solution, key)
-        request = Request(query=problem, kinds=("solution",), limit=limit)
+        request = Request(query=problem, kinds=("solution",), limit=limit, literal=True)
         hits = (yield from searching(app.store, request)).hits
         like = [hit.record for hit in hits if isinstance(hit.record, Solution)]
         return [*([same] if same else []), *(found for found in like if found.id != key)]
@@ -92,9 +92,12 @@ async def record_solution(
     )
 
     def recording() -> Transaction[Solution]:
-        before = yield from app.store.getting(Solution, key)
+        before = yield from app.store.getting(Solution, key, forgotten=True)
         counted = (before or first).tried(solution, worked=worked)
-        return (yield from app.store.saving(counted.model_copy(update={"last_used": now()})))
+        # What helped in two projects helps everywhere; what was forgotten is known again.
+        where = scope.project if counted.project == scope.project else None
+        known = {"last_used": now(), "project": where, "deleted_at": None}
+        return (yield from app.store.saving(counted.model_copy(update=known)))
 
     saved = await app.store.engine.write(recording())
     return Recorded(

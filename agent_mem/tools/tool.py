@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, to_jsonable_python
 
 from agent_mem.app import App
 from agent_mem.errors import InvalidInput
@@ -132,15 +132,19 @@ def without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {**options[0], **rest}
 
 
+EMPTY: tuple[object, ...] = (None, "", [], {})
+
+
 def shown(value: BaseModel) -> dict[str, Any]:
-    """Show a result without what is empty in it."""
-    return cast("dict[str, Any]", full(value.model_dump(mode="json", exclude_none=True)))
+    """Show a result without its empty fields; what users put into a field stays as it is."""
+    fields = ((name, inner(getattr(value, name))) for name in type(value).model_fields)
+    return {name: item for name, item in fields if item not in EMPTY}
 
 
-def full(value: Any) -> Any:  # noqa: ANN401 - JSON in, JSON out
-    if isinstance(value, dict):
-        items = ((key, full(item)) for key, item in cast("dict[str, Any]", value).items())
-        return {key: item for key, item in items if item not in ([], {}, "")}
+def inner(value: object) -> object:
+    """Show one field as JSON."""
+    if isinstance(value, BaseModel):
+        return shown(value)
     if isinstance(value, list):
-        return [full(item) for item in cast("list[Any]", value)]
-    return value
+        return [inner(item) for item in cast("list[object]", value)]
+    return to_jsonable_python(value)

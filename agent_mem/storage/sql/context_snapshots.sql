@@ -32,8 +32,3 @@ WHERE owner = :owner AND deleted_at IS NULL AND context_type = 'session'
   AND (CAST(:project AS text) IS NULL OR project = :project OR project IS NULL)
   AND (CAST(:agent AS text) IS NULL OR agent_name = :agent)
 ORDER BY created_at DESC, id DESC LIMIT :limit;
-
--- query expired --
--- List what carries a date that has passed.
-SELECT * FROM context_snapshots
-WHERE owner = :owner AND deleted_at IS NULL AND expires_at <= :now ORDER BY id LIMIT :limit;

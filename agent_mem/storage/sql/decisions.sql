@@ -64,8 +64,3 @@ SELECT * FROM decisions
 WHERE owner = :owner AND deleted_at IS NULL AND outcome_at >= :since AND NOT success
   AND (CAST(:project AS text) IS NULL OR project = :project)
 ORDER BY outcome_at LIMIT :limit;
-
--- query expired --
--- List what carries a date that has passed.
-SELECT * FROM decisions
-WHERE owner = :owner AND deleted_at IS NULL AND expires_at <= :now ORDER BY id LIMIT :limit;

@@ -34,11 +34,13 @@ SELECT * FROM (
 ) AS latest ORDER BY ts, id;
 
 -- query between --
--- List what happened in a time window, oldest first.
-SELECT * FROM events
-WHERE owner = :owner AND ts >= :since AND ts < :until AND deleted_at IS NULL
-  AND (CAST(:project AS text) IS NULL OR project = :project)
-ORDER BY ts, id LIMIT :limit;
+-- Tell what happened in a time window from its beginning, at most so much of its end.
+SELECT * FROM (
+    SELECT * FROM events
+    WHERE owner = :owner AND ts >= :since AND ts < :until AND deleted_at IS NULL
+      AND (CAST(:project AS text) IS NULL OR project = :project)
+    ORDER BY ts DESC, id DESC LIMIT :limit
+) AS latest ORDER BY ts, id;
 
 -- query errors --
 -- List the latest errors.

@@ -12,6 +12,7 @@ CREATE TABLE insights (
     schema_v integer NOT NULL,
     extra jsonb NOT NULL,
     agent_name text NOT NULL,
+    project text,
     behavior_id uuid NOT NULL,
     run_id uuid NOT NULL,
     topic text NOT NULL,

@@ -83,8 +83,3 @@ SELECT topic, count(*) AS memories FROM memories
 WHERE owner = :owner AND topic IS NOT NULL AND updated_at >= :since AND deleted_at IS NULL
   AND (CAST(:project AS text) IS NULL OR project = :project)
 GROUP BY topic ORDER BY memories DESC, topic LIMIT :limit;
-
--- query expired --
--- List what carries a date that has passed.
-SELECT * FROM memories
-WHERE owner = :owner AND deleted_at IS NULL AND expires_at <= :now ORDER BY id LIMIT :limit;

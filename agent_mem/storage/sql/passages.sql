@@ -83,7 +83,7 @@ p.owner = :owner
   AND (CAST(:agent AS text) IS NULL OR p.agent_name = :agent)
   AND (CAST(:project AS text) IS NULL OR p.project = :project OR p.project IS NULL)
   AND p.at >= :since AND p.at < :until
-  AND (p.expires_at IS NULL OR p.expires_at > :now)
+  AND (p.expires_at IS NULL OR p.expires_at > :valid_at)
   AND (p.valid_until IS NULL OR p.valid_until > :valid_at)
   AND coalesce(p.valid_from, p.at) <= :begun_by
 

@@ -452,7 +452,7 @@ async def test_names_are_completed_as_they_are_typed(app: App, client: Client) -
         content="Tea.",
         topic="Tea time",
         agent="Ana",
-        project="/work/shop",
+        project="/srv/shop",
         session="Monday",
     )
     await use(client, "remember", content="Coffee.", topic="coffee", agent="bo")
@@ -461,7 +461,7 @@ async def test_names_are_completed_as_they_are_typed(app: App, client: Client) -
     assert await completed(client, "topic", "te") == ["Tea time"]
     assert await completed(client, "topic", "x") == []
     assert await completed(client, "agent", "A") == ["Ana"]
-    assert await completed(client, "project", "/w") == ["/work/shop"]
+    assert await completed(client, "project", "/s") == ["/srv/shop"]
     assert await completed(client, "skill", "git") == ["git-bisect"]
     assert await completed(client, "behavior", "") == ["analyze", "consolidate", "prune"]
     assert await completed(client, "session", "mon") == ["Monday"]

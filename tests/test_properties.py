@@ -44,24 +44,28 @@ def spaced(text: str) -> str:
     return f"  {text.replace(' ', '   ')}\n"
 
 
-SPELT: tuple[Callable[[str], str], ...] = (str, str.upper, str.swapcase, spaced)
-"""Other spellings of the same content."""
+SPACED: tuple[Callable[[str], str], ...] = (str, spaced)
+"""Other ways to space the same content."""
+SPELT: tuple[Callable[[str], str], ...] = (*SPACED, str.upper, str.swapcase)
+"""Other ways to ask for it."""
 
 
 @dataclass
 class Entry:
     content: int
     topic: str | None
+    corrects: str | None = None
     forgotten: bool = False
-    corrected: bool = False
+    corrected_by: str | None = None
     keys: set[str] = field(default_factory=set[str])
 
     @property
     def live(self) -> bool:
-        return not self.forgotten and not self.corrected
+        return not self.forgotten and not self.corrected_by
 
 
 contents = st.integers(0, len(CONTENTS) - 1)
+spacings = st.sampled_from(SPACED)
 spellings = st.sampled_from(SPELT)
 topics = st.sampled_from([None, "one", "two"])
 keys = st.sampled_from(["k1", "k2", "k3"])
@@ -92,36 +96,44 @@ class Remembering(RuleBasedStateMachine):
     def live(self, content: int) -> set[str]:
         return {key for key, e in self.entries.items() if e.content == content and e.live}
 
-    @rule(target=ids, content=contents, spelt=spellings, topic=topics)
+    @rule(target=ids, content=contents, spelt=spacings, topic=topics)
     def remember(self, content: int, spelt: Callable[[str], str], topic: str | None) -> str:
         done = self.call("remember", content=spelt(CONTENTS[content]), topic=topic)
 
         if same := self.live(content):
             assert done["status"] == "reinforced"
             assert done["id"] in same
+            self.filed(done["id"], topic)
         else:
             assert done["status"] == "new"
             assert done["id"] not in self.entries
             self.entries[done["id"]] = Entry(content, topic)
         return done["id"]
 
+    def filed(self, key: str, topic: str | None) -> None:
+        """Add a topic where there was none."""
+        self.entries[key].topic = self.entries[key].topic or topic
+
     @rule(target=ids, content=contents, key=keys, topic=topics)
     def remember_with_a_key(self, content: int, key: str, topic: str | None) -> str:
         own = str(named_id("key", "me", key))
         mine = self.entries.get(own)
         send = partial(self.call, "remember", content=CONTENTS[content], topic=topic, key=key)
-        if mine and not mine.forgotten and mine.content != content:
+        if mine and mine.content != content:
             with pytest.raises(InvalidInput, match="key was used for another"):
                 send()
             return own
         same = self.live(content)
         done = send()
-        if mine and not mine.forgotten:
+        if mine:
             assert (done["id"], done["status"]) == (own, "repeated")
+            mine.forgotten = False
         elif same:
             assert done["id"] in same
             known = self.entries[done["id"]].keys
             assert done["status"] == ("repeated" if key in known else "reinforced")
+            if key not in known:
+                self.filed(done["id"], topic)
             known.add(key)
         else:
             assert (done["id"], done["status"]) == (own, "new")
@@ -138,14 +150,14 @@ class Remembering(RuleBasedStateMachine):
             with pytest.raises(NotFound):
                 send()
             return old
-        if entry.corrected:
+        if entry.corrected_by:
             with pytest.raises(InvalidInput, match="corrected already"):
                 send()
             return old
         done = send()
         assert done["status"] == "correction"
-        entry.corrected = True
-        self.entries[done["id"]] = Entry(content, topic)
+        entry.corrected_by = done["id"]
+        self.entries[done["id"]] = Entry(content, topic, corrects=old)
         return done["id"]
 
     @rule(key=ids, undo=st.booleans())
@@ -169,6 +181,16 @@ class Remembering(RuleBasedStateMachine):
         assert done["count"] == len(meant)
         for entry in meant.values():
             entry.forgotten = not undo
+        for key, entry in meant.items():
+            self.turn(key, entry, undo=undo)
+
+    def turn(self, key: str, entry: Entry, *, undo: bool) -> None:
+        """Make what a forgotten correction had corrected the last word again; undo reverses it."""
+        before = self.entries[entry.corrects] if entry.corrects else None
+        if before is None or before.forgotten or entry.corrected_by:
+            return
+        if before.corrected_by == (None if undo else key):
+            before.corrected_by = key if undo else None
 
     @rule(content=contents, spelt=spellings)
     def recall(self, content: int, spelt: Callable[[str], str]) -> None:

@@ -186,7 +186,9 @@ async def forget(
         named_so = yield from named(app, key, topic, undo=undo)
         found = [r for r in named_so if where in (None, getattr(r, "project", None))]
         for record in found:
-            yield from (restoring if undo else dropping)(app, record)
+            yield from app.store.saving(back(record) if undo else gone(record))
+        for record in found:
+            yield from (closing if undo else reopening)(app, record)
         return found
 
     found = await app.store.engine.write(forgetting())
@@ -198,22 +200,27 @@ async def forget(
     )
 
 
-def dropping(app: App, record: Record) -> Transaction[None]:
-    """Forget one record; what it corrected is the last word again."""
-    yield from app.store.saving(record.model_copy(update={"deleted_at": now()}))
+def gone(record: Record) -> Record:
+    return record.model_copy(update={"deleted_at": now()})
+
+
+def back(record: Record) -> Record:
+    """Bring a record back, to stay: a date that has passed does not take it away again."""
+    expires: datetime | None = getattr(record, "expires_at", None)
+    kept = {"expires_at": None} if expires and expires <= now() else {}
+    return record.model_copy(update={"deleted_at": None, **kept})
+
+
+def reopening(app: App, record: Record) -> Transaction[None]:
+    """Make what a forgotten correction had corrected the last word again."""
     for before in (yield from corrected(app, record)):
         if before.superseded_by == record.id:
-            reopened = {"superseded_by": None, "valid_until": None}
-            yield from app.store.saving(before.model_copy(update=reopened))
+            last = {"superseded_by": None, "valid_until": None}
+            yield from app.store.saving(before.model_copy(update=last))
 
 
-def restoring(app: App, record: Record) -> Transaction[None]:
-    """Bring one record back, to stay; what it corrected is corrected again."""
-    back: dict[str, object] = {"deleted_at": None}
-    expires: datetime | None = getattr(record, "expires_at", None)
-    if expires and expires <= now():
-        back["expires_at"] = None
-    yield from app.store.saving(record.model_copy(update=back))
+def closing(app: App, record: Record) -> Transaction[None]:
+    """Let a correction that is back correct again what it had corrected."""
     for before in (yield from corrected(app, record)):
         if before.superseded_by is None:
             end = {"superseded_by": record.id, "valid_until": now()}
@@ -221,13 +228,11 @@ def restoring(app: App, record: Record) -> Transaction[None]:
 
 
 def corrected(app: App, record: Record) -> Transaction[list[Memory]]:
-    """Find what a memory corrected: a correction names it as its source."""
-    found: list[Memory] = []
-    if isinstance(record, Memory) and record.valid_from:
-        for source in record.source_ids:
-            before = yield from app.store.getting(Memory, UUID(source))
-            found += [before] if before else []
-    return found
+    """Find what a memory corrected, if it is the last word: a correction's first source."""
+    if not isinstance(record, Memory) or record.superseded_by or not record.valid_from:
+        return []
+    before = yield from app.store.getting(Memory, UUID(record.source_ids[0]))
+    return [before] if before else []
 
 
 def named(

@@ -446,3 +446,16 @@ async def test_what_had_expired_stays_when_it_is_brought_back(app: App, call: Ca
     await call("forget", id=str(memory.id), undo=True)
 
     assert (await call("recall", query="tea"))["hits"][0]["id"] == str(memory.id)
+
+
+async def test_a_correction_that_comes_back_leaves_a_later_one_as_it_is(call: Call) -> None:
+    old = await call("remember", content="The kite is red.")
+    blue = await call("remember", content="The kite is blue.", supersedes=old["id"])
+    await call("forget", id=blue["id"])
+    await call("remember", content="The kite is green.", supersedes=old["id"])
+
+    for undo, kites in ((True, {"blue", "green"}), (False, {"green"})):
+        await call("forget", id=blue["id"], undo=undo)
+
+        hits = (await call("recall", query="kite"))["hits"]
+        assert {hit["text"].split()[-1].strip(".") for hit in hits} == kites

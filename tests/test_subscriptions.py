@@ -10,13 +10,14 @@ import anyio.lowlevel
 import pytest
 from conftest import Server
 from helpers_wire import wired
-from mcp import Client, MCPDeprecationWarning, StdioServerParameters
+from mcp import Client, MCPDeprecationWarning, MCPError, StdioServerParameters
 from mcp.server.subscriptions import ResourceUpdated, ServerEvent
-from mcp.types import ResourceUpdatedNotification
+from mcp.types import INTERNAL_ERROR, ResourceUpdatedNotification
 
 from agent_mem.config import Settings
 from agent_mem.records.memory import Memory
 from agent_mem.server.changes import Changes
+from agent_mem.server.kernel import kernel
 from agent_mem.server.opening import Opening
 from agent_mem.storage.statements import Statement, Transaction
 
@@ -213,3 +214,16 @@ async def test_a_change_is_told_once(settings: Settings) -> None:
     assert place == again > 0
     assert first == len(told)
     assert ResourceUpdated(uri=TOPIC) in told
+
+
+async def test_a_resource_that_cannot_be_read_is_told_in_a_sentence(settings: Settings) -> None:
+    settings.db.parent.mkdir()
+    settings.db.write_bytes(b"no database at all, but something else " * 100)
+    async with (
+        Opening(settings) as opening,
+        Client(kernel(opening, Changes(opening))) as client,
+    ):
+        with pytest.raises(MCPError, match="agent-mem doctor") as told:
+            await client.read_resource("memory://topics")
+
+    assert told.value.error.code == INTERNAL_ERROR

@@ -1,11 +1,14 @@
 """The one place where things are wired."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from agent_mem.config import Settings
+from agent_mem.recall.frequencies import Frequencies
 from agent_mem.recall.index import indexing
+from agent_mem.recall.meaning import Meaning
+from agent_mem.recall.search import Finder
 from agent_mem.storage.sqlite import SQLite
 from agent_mem.storage.store import Store
 
@@ -18,6 +21,7 @@ class App:
 
     settings: Settings
     store: Store
+    finder: Finder
 
     def where(self, project: str | None) -> str | None:
         """Resolve a project's name: by default the current one; None means everywhere."""
@@ -29,4 +33,7 @@ class App:
 async def open_app(settings: Settings) -> AsyncGenerator[App]:
     """Open the database and whatever stands on it; close it all at the end."""
     async with SQLite.open(settings.db) as engine:
-        yield App(settings, Store(engine, settings.owner, indexing))
+        store = Store(engine, settings.owner, indexing)
+        with ExitStack() as opened:
+            meaning = Meaning(store, engine.path, opened)
+            yield App(settings, store, Finder(store, meaning, Frequencies()))

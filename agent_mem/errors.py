@@ -8,9 +8,12 @@ AgentMemError
 │   ├── StorageBusy       another process held the database for too long
 │   ├── StorageDamaged    the file is not, or no longer, a sound database
 │   └── UnsafePlace       the folder cannot hold a database that several processes write
-└── SchemaError           the tables are not the ones that this program knows
-    ├── SchemaTooNew      a newer version of the program has changed the tables
-    └── SchemaDrift       a migration that was already applied has been edited
+├── EmbedderRefused       the embeddings endpoint will not do it: the key, the model or the address
+├── EmbedderUnreachable   the embeddings endpoint cannot be reached, or cannot do it now
+├── SchemaError           the tables are not the ones that this program knows
+│   ├── SchemaTooNew      a newer version of the program has changed the tables
+│   └── SchemaDrift       a migration that was already applied has been edited
+└── EncoderUnavailable    the sentence encoder cannot be loaded; words work without it
 """
 
 
@@ -50,6 +53,14 @@ class UnsafePlace(StorageError):
     """No database can be kept in this folder: use one on a local disk (AGENT_MEM_DB)."""
 
 
+class EmbedderRefused(AgentMemError):
+    """The embeddings endpoint refuses: check AGENT_MEM_EMBEDDER and AGENT_MEM_EMBEDDER_KEY."""
+
+
+class EmbedderUnreachable(AgentMemError):
+    """The embeddings endpoint cannot be reached: check AGENT_MEM_EMBEDDER_URL."""
+
+
 class SchemaError(AgentMemError):
     """The tables are not the ones that this program knows."""
 
@@ -60,3 +71,7 @@ class SchemaTooNew(SchemaError):
 
 class SchemaDrift(SchemaError):
     """A migration that was already applied to this database has been edited since."""
+
+
+class EncoderUnavailable(AgentMemError):
+    """The sentence encoder cannot be loaded: recall goes by words alone."""

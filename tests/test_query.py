@@ -1,10 +1,12 @@
 from datetime import UTC, datetime
+from time import perf_counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_mem.recall.query import MOST_TERMS, literally, parse
+from agent_mem.recall.anchors import Anchor
+from agent_mem.recall.query import MOST_TERMS, literally, parse, said
 
 NOW = datetime(2023, 5, 17, tzinfo=UTC)
 
@@ -114,3 +116,124 @@ def test_a_text_that_is_meant_literally_asks_for_nothing_by_its_signs() -> None:
     assert query.phrases == ()
     assert query.topic is None
     assert {"lssl", "order"} <= set(query.terms)
+
+
+def test_a_question_about_a_side_of_a_date_is_open_to_that_side() -> None:
+    ((start, end),) = parse("what broke before 3 March 2023?", NOW).spans
+    assert (start.year, end) == (1, datetime(2023, 3, 3, tzinfo=UTC))
+
+
+def test_the_date_as_of_which_it_asks_and_the_event_around_which_are_understood() -> None:
+    assert parse("the port as of 1 May", NOW).as_of == datetime(
+        2023, 5, 1, 23, 59, 59, 999999, tzinfo=UTC
+    )
+    found = parse("what did we use before the release?", NOW)
+    assert found.anchor == Anchor("before", "the release")
+    assert found.as_of is None
+    assert parse("the port", NOW).anchor is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "what did the port use to be",
+        "where did Ana used to work?",
+        "we used to deploy on Fridays",
+        "what was it called previously",
+        "what did we originally choose",
+        "the previous staging port",
+        "what is the old password",
+        "history of the schema",
+        "what did the limit change from",
+        "which rule no longer holds",
+        "which rule doesn't hold any more",
+        "the port before it was changed",
+        "the port before the change",
+        "how has the plan changed",
+        "what changed",
+        "who was our vendor in the past",
+        "Where did Samir live before?",
+    ],
+)
+def test_what_was_so_before_is_asked_for(text: str) -> None:
+    assert parse(text, NOW).earlier
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "which tool is used to deploy",
+        "what did we use to deploy",
+        "the command used to restart",
+        "what did we say in the previous session",
+        "how old is Ana",
+        "have you seen this before?",
+        "what have we tried before?",
+        "what was it before the release",
+        "what broke in the past week",
+        "what is the port",
+    ],
+)
+def test_what_was_so_before_is_not_asked_for(text: str) -> None:
+    assert not parse(text, NOW).earlier
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "what is the port currently",
+        "what is the port now?",
+        "who leads the team these days",
+        "the latest version",
+        "the most recent backup",
+        "what is our current port",
+        "do we still use Redis",
+        "is it still red",
+        "who is on call at the moment",
+        "who does it from now on",
+        "the limit as of today",
+    ],
+)
+def test_what_is_so_now_is_asked_for(text: str) -> None:
+    assert parse(text, NOW).latest
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "what was done until now",
+        "by Friday at the latest",
+        "now that it is up, where is it",
+        "how much current does it draw",
+        "still life",
+        "what do you know",
+        "what was the latest version in March 2023",
+    ],
+)
+def test_what_is_so_now_is_not_asked_for(text: str) -> None:
+    assert not parse(text, NOW).latest
+
+
+HOSTILE = ["what was ", "did ab ", "is a ", "how did a ", "not a ", "old a ", "now ", "used ", " "]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_a_long_query_of_one_word_takes_no_time(piece: str) -> None:
+    started = perf_counter()
+    parse((piece * 10_000)[:10_000], NOW)
+    assert perf_counter() - started < 2
+
+
+@given(st.text(max_size=10_000))
+@settings(deadline=2000)
+def test_no_long_query_takes_its_time(text: str) -> None:
+    parse(text, NOW)
+
+
+def test_what_is_searched_by_meaning_has_neither_filters_nor_what_is_excluded() -> None:
+    assert said('who wrote "the pool" -friday -"big dog" topic:ci').split() == [
+        "who",
+        "wrote",
+        "the",
+        "pool",
+    ]

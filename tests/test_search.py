@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -9,7 +10,8 @@ import pytest
 from conftest import Call
 
 from agent_mem.app import App
-from agent_mem.recall.search import Request, overlap, search
+from agent_mem.recall.search import Request
+from agent_mem.recall.similar import overlap
 from agent_mem.records.memory import Memory
 from agent_mem.records.record import now
 from agent_mem.records.session import Session
@@ -20,7 +22,7 @@ LONG = "".join(f"Sentence number {n} tells of zeppelins. " for n in range(60))
 
 
 async def found(app: App, query: str, **filters: object) -> list[str]:
-    results = await search(app.store, Request(query, **filters))  # pyright: ignore[reportArgumentType] - any filter
+    results = await app.finder.search(Request(query, **filters))  # pyright: ignore[reportArgumentType] - any filter
     return [hit.about.text for hit in results.hits]
 
 
@@ -54,7 +56,7 @@ async def test_a_text_that_stays_is_not_indexed_again(app: App) -> None:
     await app.store.put(memory.model_copy(update={"relevance": 0.9}))
 
     assert sizes(app) == before
-    (hit,) = (await search(app.store, Request("zeppelin"))).hits
+    (hit,) = (await app.finder.search(Request("zeppelin"))).hits
     assert hit.about.importance == 0.9
 
 
@@ -131,14 +133,14 @@ async def test_owners_never_see_each_other(app: App) -> None:
 
     assert await found(app, "kite") == []
     assert await found(app, "") == []
-    assert len((await search(other, Request("kite"))).hits) == 1
+    assert len((await replace(app.finder, store=other).search(Request("kite"))).hits) == 1
 
 
 async def test_a_hit_tells_the_passage_and_its_share_of_the_words(app: App) -> None:
     memory = Memory(agent_name="a", content=f"{LONG} The treasure lies in Lisbon.")
     await app.store.put(memory)
 
-    (hit,) = (await search(app.store, Request("treasure of Lisbon and Rome"))).hits
+    (hit,) = (await app.finder.search(Request("treasure of Lisbon and Rome"))).hits
 
     assert isinstance(hit.record, Memory)
     assert hit.record.id == memory.id
@@ -152,7 +154,7 @@ async def test_a_record_is_found_once_by_its_best_passage(app: App) -> None:
     memory = Memory(agent_name="a", content=f"{LONG} The red zeppelin is in Lisbon.")
     await app.store.put(memory)
 
-    (hit,) = (await search(app.store, Request("red zeppelin of Lisbon"))).hits
+    (hit,) = (await app.finder.search(Request("red zeppelin of Lisbon"))).hits
 
     assert hit.passage.endswith("The red zeppelin is in Lisbon.")
     assert hit.alike == 0
@@ -161,7 +163,7 @@ async def test_a_record_is_found_once_by_its_best_passage(app: App) -> None:
 async def test_a_text_without_words_is_found_as_the_latest(app: App) -> None:
     await app.store.put(Memory(agent_name="a", content="!!!"))
 
-    (hit,) = (await search(app.store, Request(""))).hits
+    (hit,) = (await app.finder.search(Request(""))).hits
 
     assert (hit.passage, hit.why, hit.coverage) == ("!!!", ("latest",), 0)
 
@@ -211,7 +213,7 @@ async def test_facts_that_differ_in_one_number_are_both_shown(app: App, call: Ca
     await call("remember", content=f"{about} 6432.")
     await call("remember", content=f"{about} 7432.")
 
-    found = await search(app.store, Request("staging database port"))
+    found = await app.finder.search(Request("staging database port"))
 
     assert {hit.about.text[-5:-1] for hit in found.hits} == {"6432", "7432"}
 
@@ -221,7 +223,7 @@ async def test_a_long_record_does_not_crowd_out_the_others(app: App, call: Call)
     await call("log_event", type="note", content=paragraph * 100)
     short = await call("remember", content="Mondays are for the deploy, says the team.")
 
-    found = await search(app.store, Request("deploy", limit=5))
+    found = await app.finder.search(Request("deploy", limit=5))
 
     assert str(found.hits[0].record.id) != short["id"]
     assert short["id"] in {str(hit.record.id) for hit in found.hits}
@@ -231,7 +233,7 @@ async def test_what_is_left_out_may_be_all_of_the_latest(app: App, call: Call) -
     kept = await call("remember", content="The garden is green.")
     await app.store.put(*(Memory(agent_name="a", content=f"Staging {n} is up.") for n in range(70)))
 
-    found = await search(app.store, Request("-staging"))
+    found = await app.finder.search(Request("-staging"))
 
     assert [str(hit.record.id) for hit in found.hits] == [kept["id"]]
 
@@ -243,6 +245,6 @@ async def test_what_expired_since_is_found_as_of_when_it_was_valid(app: App) -> 
     )
     await app.store.put(memory)
 
-    assert (await search(app.store, Request("kite"))).hits == []
-    then = await search(app.store, Request("kite", as_of=today - hour / 2))
+    assert (await app.finder.search(Request("kite"))).hits == []
+    then = await app.finder.search(Request("kite", as_of=today - hour / 2))
     assert [hit.record.id for hit in then.hits] == [memory.id]

@@ -12,7 +12,7 @@ from rich.table import Table
 from agent_mem.app import App
 from agent_mem.cli import output
 from agent_mem.recall.ranking import WEIGHTS
-from agent_mem.recall.search import Found, Request, search
+from agent_mem.recall.search import Found, Request
 from agent_mem.tools.recall import hit_of
 from agent_mem.tools.tool import shown
 
@@ -42,7 +42,7 @@ async def explained(app: App, arguments: dict[str, Any]) -> dict[str, Any]:
     wanted = {field.name: checked[field.name] for field in fields(Request) if field.name in checked}
     wanted["kinds"] = tuple(checked["kinds"] or ())
     wanted["project"] = app.where(checked["project"])
-    results = await search(app.store, Request(**wanted))
+    results = await app.finder.search(Request(**wanted))
     return {"hits": [scored(found) for found in results.hits]}
 
 

@@ -1,63 +1,80 @@
-"""Expressions of time in English text: which days they mean, as half-open spans in UTC."""
+"""Expressions of time in text: which days they mean, as half-open spans in UTC."""
 
 import re
-from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
 
-Span = tuple[datetime, datetime]
-_Reader = Callable[[re.Match[str], datetime], Span]
+from agent_mem.recall.days import DAY, Span, days, monday, nth, third
+from agent_mem.recall.expressions import FORMS, HOLIDAY, WEEKDAY
+from agent_mem.recall.vocabulary import ORDINALS, SEASONS, UNITS, english, foreign
 
-_DAY: Final = timedelta(days=1)
-_MONTHS: Final = "janfebmaraprmayjunjulaugsepoctnovdec"
-_WEEKDAYS: Final = "montuewedthufrisatsun"
-_SEASONS: Final = {"spring": 3, "summer": 6, "fall": 9, "autumn": 9, "winter": 12}
-_COUNTS: Final = (
-    {"a": 1, "an": 1, "one": 1, "two": 2, "couple": 2, "three": 3, "few": 3, "several": 3}
-    | {"four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
-)  # fmt: skip
-_UNITS: Final = {"day": 1, "night": 1, "week": 7, "weekend": 7, "month": 30, "year": 365}
-
-_DEICTIC: Final = {
-    "day before yesterday": -2,
-    "day after tomorrow": 2,
-    "yesterday": -1,
-    "last night": -1,
-    "tomorrow": 1,
-    "today": 0,
-    "tonight": 0,
-    "this morning": 0,
-    "this afternoon": 0,
-    "this evening": 0,
-}
-
-_NAME: Final = (
-    "(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
-    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
-)
-_NUMBERED: Final = r"([0-3]?\d)(?:st|nd|rd|th)?\b"
-_YEAR: Final = r"((?:19|20)\d\d)"
-_COUNT: Final = rf"(?:a\s+)?(\d{{1,3}}|{'|'.join(_COUNTS)})(?:\s+of)?"
-_UNIT: Final = f"({'|'.join(_UNITS)})s?"
-_WEEKDAY: Final = "(mon|tues|wednes|thurs|fri|satur|sun)day"
-_SEASON: Final = f"({'|'.join(_SEASONS)})"
-_WHICH: Final = "(last|past|previous|this|next|coming)"
+# What a word tells of a text that has it: which readers may find something there.
+_KINDS: Final = {
+    word: kind
+    for kind, words in {
+        "month": "january february march april may june july august september october november"
+        " december jan feb mar apr jun jul aug sep sept oct nov dec",
+        "weekday": "monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu"
+        " thur thurs fri sat sun",
+        "unit": " ".join(f"{unit} {unit}s" for unit in UNITS),
+        "night": "night today tonight yesterday tomorrow morning afternoon evening",
+        "season": " ".join(SEASONS),
+        "holiday": "christmas xmas boxing halloween valentine valentines fourth",
+        "quarter": "q",
+        "ordinal": "st nd rd th",
+        "cjk": "\u6708",
+        "vague": "ago recently lately since nowadays currently time am pm mornings afternoons"
+        " evenings mondays tuesdays wednesdays thursdays fridays saturdays sundays",
+    }.items()
+    for word in words.split()
+} | dict.fromkeys(map(str, range(1900, 2100)), "year")
+_WORD: Final = re.compile(r"[^\W\d_]+|\d+")
 
 _HINT: Final = re.compile(
-    rf"""(?-i:\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)(?:[a-z]*)\b)
-    | \b(?:19|20)\d\d\b
-    | \b(?:mar|march|may)\ [0-3]?\d
-    | \d(?:st|nd|rd|th)?\ (?:mar|march|may)\b
+    rf"""\b(?-i:Jan|Feb|Mar(?:ch)?|Apr|May(?!\ (?:I|we|you|be)\b)|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b
+    | \b(?:19|20)\d\d(?:s?\b|\u5e74)
+    | \b(?:jan|feb|mar|march|apr|may|jun|jul|aug|sept?|oct|nov|dec)\ [0-3]?\d
+    | \d(?:st|nd|rd|th)?\ (?:jan|feb|mar|march|apr|may|jun|jul|aug|sept?|oct|nov|dec)\b
+    | \b(?:in|since|until|before|after|during|last|next|late|early|mid|by|from)[ -](?:march|may)\b
     | \b(?:january|february|april|june|july|august|september|october|november|december
-        |{_WEEKDAY}s?|today|tonight|yesterday|tomorrow|ago|recently|lately|since|nowadays|currently
-        |weekends?|spring|summer|autumn|winter
-        |(?:last|past|previous|this|next|coming|every|each|few|couple(?:\ of)?|in\ an?
-            |[0-9]+|one|two|three|four|five|six|seven|eight|nine|ten)
-         \ (?:days?|nights?|weeks?|months?|years?|mornings?|afternoons?|evenings?|time|fall))\b
-    | \b\d{{1,2}}(?::\d\d)?\s?(?:am|pm)\b""",
+        |{WEEKDAY}s?|today|tonight|yesterday|tomorrow|ago|recently|lately|since|nowadays|currently
+        |weekends?|spring|summer|autumn|winter|{HOLIDAY}|(?-i:Q)[1-4]
+        |(?:last|past|previous|this|next|coming|every|each|few|couple(?:\ of)?|in\ an?|of\ the
+            |[0-9]+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)
+         \ (?:days?|nights?|weeks?|fortnights?|months?|quarters?|years?|mornings?
+            |afternoons?|evenings?|time|fall))\b
+    | \b(?:last|past|next)\ (?:\w+\ )?(?:hours?|minutes?)\b
+    | \b(?:last|next|on)\ (?-i:Mon|Tue|Wed|Thu|Fri|Sat|Sun)
+    | \bon\ the\ \d{{1,2}}(?:st|nd|rd|th)\b
+    | \b\d{{1,2}}(?::\d\d)?\s?(?:am|pm)\b
+    | \d\u6708""",
     re.IGNORECASE | re.VERBOSE | re.ASCII,
 )
+
+# What says which part of the time that follows is meant.
+_PART: Final = re.compile(
+    rf"""\b(?:
+      (?P<third>(?<!too\ )(?:early|late)|mid|(?:beginning|start|middle|end)\s+of)
+    | (?P<half>first|second)\s+half\s+of
+    | (?P<nth>{"|".join(ORDINALS)}|[1-5](?=st|nd|rd|th))(?:st|nd|rd|th)?\s+
+      (?P<unit>weekend|week|quarter|day|{WEEKDAY})\s+(?:of|in)
+    | (?P<week>week)\s+of
+    | (?P<side>earlier|later)
+    )[\s-]+(?:in\s+|on\s+)?(?:the\s+)?""",
+    re.IGNORECASE | re.VERBOSE | re.ASCII,
+)
+_THIRDS: Final = {"early": 0, "beginning": 0, "start": 0, "mid": 1, "middle": 1}
+
+
+class Expression(NamedTuple):
+    """An expression of time in a text, and what it means."""
+
+    start: int
+    core: int
+    """Where it begins without the preposition that it was known by."""
+    end: int
+    span: Span
 
 
 def spans(text: str, now: datetime) -> list[Span]:
@@ -66,189 +83,79 @@ def spans(text: str, now: datetime) -> list[Span]:
     What is relative ("yesterday", "two weeks ago", "last Friday") counts from `now`; a date
     without a year is the one nearest to `now`; "a month ago" is as wide as it is vague.
     """
-    if not temporal(text):
-        return []
-    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    found: list[tuple[int, Span]] = []
-    for pattern, read in _READERS:
-        taken: list[tuple[int, int]] = []
-        for match in pattern.finditer(text):
-            taken.append(match.span())
-            with suppress(ValueError, OverflowError):  # no such day: 31 June, the year 0
-                found.append((match.start(), read(match, today)))
-        for start, end in taken:
-            text = text[:start] + " " * (end - start) + text[end:]
-    return [span for _, span in sorted(found)]
+    return [found.span for found in find(text, now)[1]]
 
 
 def temporal(text: str) -> bool:
     """Tell whether a text says when: a date, a weekday, a relative time, how long ago."""
-    return _HINT.search(text) is not None
+    return bool(_known(text)[1])
 
 
-def _days(start: datetime, days: int = 1) -> Span:
-    return start, start + _DAY * days
+def find(text: str, now: datetime) -> tuple[str, list[Expression]]:
+    """Find the expressions of time, in order, and the text, in English, in which they stand."""
+    english, kinds = _known(text)
+    if not kinds:
+        return english, []
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    found: list[Expression] = []
+    left = english
+    for gate, pattern, read in FORMS:
+        if kinds.isdisjoint(gate):
+            continue
+        taken = list(pattern.finditer(left))
+        for match in taken:
+            with suppress(ValueError, OverflowError):  # no such day: 31 June, the year 0
+                core = next((at for at, _ in match.regs[1:] if at >= 0), match.start())
+                found.append(Expression(match.start(), core, match.end(), read(match, today)))
+        left = _without(left, taken)
+    return english, _narrowed(english, sorted(found), today)
 
 
-def _day(year: int, month: int, day: int) -> Span:
-    return _days(datetime(year, month, day, tzinfo=UTC))
+def _without(text: str, taken: list[re.Match[str]]) -> str:
+    """Put spaces where something was found."""
+    pieces: list[str] = []
+    end = 0
+    for match in taken:
+        pieces += [text[end : match.start()], " " * len(match[0])]
+        end = match.end()
+    return "".join([*pieces, text[end:]])
 
 
-def _months(year: int, month: int, months: int = 1) -> Span:
-    end = year * 12 + month - 1 + months
-    return datetime(year, month, 1, tzinfo=UTC), datetime(end // 12, end % 12 + 1, 1, tzinfo=UTC)
+def _known(text: str) -> tuple[str, set[str]]:
+    """Put a text into English, and tell what kinds of words of time it has, if it says when."""
+    words = _WORD.findall(text.lower())
+    if foreign(text, words):
+        text = english(text, words)
+        words = [*_WORD.findall(text.lower()), *("\u6708" if "\u6708" in text else "")]
+    kinds = {_KINDS[word] for word in words if word in _KINDS}
+    return text, kinds if kinds and _HINT.search(text) else set()
 
 
-def _nearest(today: datetime, span: Callable[[int], Span]) -> Span:
-    """Take the span that is nearest to today: last year's, this year's or next year's."""
-    around: list[Span] = []
-    for years in (-1, 0, 1, 2, -2):
-        with suppress(ValueError):  # the 29th of February is not in every year
-            around.append(span(today.year + years))
-    return min(around, key=lambda found: abs(found[0] + (found[1] - found[0]) / 2 - today))
+def _narrowed(text: str, found: list[Expression], today: datetime) -> list[Expression]:
+    """Take the part that is meant: the end of March, its second week, earlier this year."""
+    parts = {match.end(): match for match in _PART.finditer(text)}
+    for i, item in enumerate(found):
+        part = parts.get(item.core)
+        with suppress(ValueError, OverflowError):  # there is no fifth quarter, nor a year 10000
+            if part:
+                span = _part(part, item.span, today)
+                start = min(item.start, part.start())
+                found[i] = Expression(start, part.start(), item.end, span)
+    # "Last Friday" of "the last Friday of May" was taken for a day of its own.
+    starts = [*(item.start for item in found[1:]), len(text)]
+    return [item for item, after in zip(found, starts, strict=False) if item.end <= after]
 
 
-def _month_number(name: str) -> int:
-    return _MONTHS.index(name[:3].lower()) // 3 + 1
-
-
-def _iso_day(match: re.Match[str], _today: datetime) -> Span:
-    return _day(int(match[1]), int(match[2]), int(match[3]))
-
-
-def _iso_month(match: re.Match[str], _today: datetime) -> Span:
-    return _months(int(match[1]), int(match[2]))
-
-
-def _slashed(match: re.Match[str], _today: datetime) -> Span:
-    """Month first, as in the United States, unless that is no month."""
-    first, second, year = int(match[1]), int(match[2]), int(match[3])
-    return _day(year, second, first) if first > 12 else _day(year, first, second)  # noqa: PLR2004
-
-
-def _dated(day: str, month: str, year: str | None, today: datetime) -> Span:
-    if year:
-        return _day(int(year), _month_number(month), int(day))
-    return _nearest(today, lambda near: _day(near, _month_number(month), int(day)))
-
-
-def _day_month(match: re.Match[str], today: datetime) -> Span:
-    return _dated(match[1], match[2], match[3], today)
-
-
-def _month_day(match: re.Match[str], today: datetime) -> Span:
-    return _dated(match[2], match[1], match[3], today)
-
-
-def _month_year(match: re.Match[str], _today: datetime) -> Span:
-    return _months(int(match[2]), _month_number(match[1]))
-
-
-def _month(match: re.Match[str], today: datetime) -> Span:
-    return _in_turn(match[1], today, lambda year: _months(year, _month_number(match[2])))
-
-
-def _season(match: re.Match[str], today: datetime) -> Span:
-    month = _SEASONS[match[2].lower()]
-    if match[3]:
-        return _months(int(match[3]), month, 3)
-    return _in_turn(match[1], today, lambda year: _months(year, month, 3))
-
-
-def _in_turn(which: str | None, today: datetime, span: Callable[[int], Span]) -> Span:
-    """Take the last one that is over, the next one that has not begun, or the nearest."""
-    years = range(today.year - 2, today.year + 3)
-    match _step(which or "this"):
-        case -1:
-            return max(found for found in map(span, years) if found[1] <= today)
-        case 1:
-            return min(found for found in map(span, years) if found[0] > today)
-        case _:
-            return _nearest(today, span)
-
-
-def _count(word: str) -> int:
-    return _COUNTS.get(word.lower()) or int(word)
-
-
-def _apart(match: re.Match[str], today: datetime) -> Span:
-    """Go N units from today; a unit's half more on both sides, for nobody counts the days."""
-    unit = _UNITS[match[2].lower()]
-    days = _count(match[1]) * unit
-    ago = match[3].lower() in {"ago", "back", "before", "earlier"}
-    middle = today + _DAY * (-days if ago else days)
-    return middle - _DAY * (unit // 2), middle + _DAY * (unit // 2 + 1)
-
-
-def _period(match: re.Match[str], today: datetime) -> Span:
-    days = _count(match[2]) * _UNITS[match[3].lower()]
-    return _days(today if match[1].lower() == "next" else today - days * _DAY, days + 1)
-
-
-def _step(which: str) -> int:
-    return {"this": 0, "next": 1, "coming": 1}.get(which.lower(), -1)
-
-
-def _unit(match: re.Match[str], today: datetime) -> Span:
-    step = _step(match[1])
-    match match[2].lower():
-        case "year":
-            return _months(today.year + step, 1, 12)
-        case "month":
-            month = today.year * 12 + today.month - 1 + step
-            return _months(month // 12, month % 12 + 1)
-        case "weekend":
-            return _days(_monday(today) + _DAY * (5 + 7 * step), 2)
-        case "week":
-            return _days(_monday(today) + _DAY * 7 * step, 7)
-        case _:
-            return _days(today + _DAY * step)
-
-
-def _monday(today: datetime) -> datetime:
-    return today - _DAY * today.weekday()
-
-
-def _weekday(match: re.Match[str], today: datetime) -> Span:
-    """Last Friday is before today, next Friday after it, Friday alone the nearest."""
-    behind = (today.weekday() - _WEEKDAYS.index(match[2][:3].lower()) // 3) % 7
-    which = (match[1] or "").lower()
-    if which in {"next", "coming"}:
-        return _days(today + _DAY * (7 - behind))
-    if which in {"last", "past", "previous"}:
-        return _days(today - _DAY * (behind or 7))
-    return _days(today - _DAY * (behind if behind <= 3 else behind - 7))  # noqa: PLR2004
-
-
-def _deictic(match: re.Match[str], today: datetime) -> Span:
-    return _days(today + _DAY * _DEICTIC.get(" ".join(match[1].lower().split()), 0))
-
-
-def _year(match: re.Match[str], _today: datetime) -> Span:
-    return _months(int(match[1]), 1, 12)
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(rf"\b{pattern}", re.IGNORECASE | re.ASCII)
-
-
-# In this order: what one has read, the next no longer sees.
-_READERS: Final[tuple[tuple[re.Pattern[str], _Reader], ...]] = (
-    (_compiled(_YEAR + r"-([01]\d)-([0-3]\d)(?=T\d|\b)"), _iso_day),
-    (_compiled(_YEAR + r"-([01]\d)\b(?!-)"), _iso_month),
-    (_compiled(rf"([0-3]?\d)/([0-3]?\d)/{_YEAR}\b"), _slashed),
-    (_compiled(rf"{_NUMBERED}\s+(?:of\s+)?{_NAME}(?:,?\s+{_YEAR}\b)?"), _day_month),
-    (_compiled(rf"{_NAME}\s+{_NUMBERED}(?:,?\s+{_YEAR}\b)?"), _month_day),
-    (_compiled(rf"{_NAME},?\s+(?:of\s+)?{_YEAR}\b"), _month_year),
-    (_compiled(rf"(?:{_WHICH}|in|since|during|of|by|until|early|late|mid)[\s-]+{_NAME}"), _month),
-    (_compiled(rf"()(?-i:(?=[A-LN-Z]))({_NAME[1:]}"), _month),
-    (_compiled(rf"(?:{_WHICH}|in|the|during)?\s*\b{_SEASON}(?:\s+of)?\s+{_YEAR}\b"), _season),
-    (_compiled(rf"(?:{_WHICH}|in|the|during)(?:\s+the)?\s+{_SEASON}\b()"), _season),
-    (_compiled(rf"{_COUNT}\s+{_UNIT}\s+(ago|back|before|earlier|from\s+now|later)\b"), _apart),
-    (_compiled(rf"in\s+{_COUNT}\s+{_UNIT}\b()"), _apart),
-    (_compiled(rf"(last|past|next)\s+{_COUNT}\s+{_UNIT}\b"), _period),
-    (_compiled(rf"{_WHICH}\s+{_UNIT}\b"), _unit),
-    (_compiled(rf"(?:{_WHICH}\s+)?{_WEEKDAY}\b"), _weekday),
-    (_compiled(rf"({'|'.join(_DEICTIC)})\b".replace(" ", r"\s+")), _deictic),
-    (_compiled(_YEAR + r"\b(?!\.\d|[-/])"), _year),
-)
+def _part(match: re.Match[str], span: Span, today: datetime) -> Span:
+    if match["third"]:
+        return third(span, _THIRDS.get(match["third"].split()[0].lower(), 2))
+    if match["half"]:
+        return third(span, ORDINALS[match["half"].lower()] - 1, of=2)
+    if number := match["nth"]:
+        return nth(span, ORDINALS.get(number.lower()) or int(number), match["unit"].lower())
+    if match["week"]:
+        return days(monday(span[0]), 7)
+    start, end = span
+    if match["side"].lower() == "earlier":
+        return (start, min(end, today + DAY)) if start <= today else span
+    return (max(start, today), end) if end > today else span

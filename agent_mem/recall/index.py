@@ -1,6 +1,7 @@
 """The index: what recall searches, kept in step with the records it is derived from."""
 
 from typing import Any
+from zlib import crc32
 
 from agent_mem.recall.passages import describe, split
 from agent_mem.records.record import Findable, Record
@@ -24,17 +25,30 @@ def indexing(store: Store, record: Record) -> Transaction[None]:
     for old in before.values():
         yield words(store, "passages.drop_words", old["n"], old)
         yield store.query("passages.drop", n=old["n"])
+        yield from unembedded(store, old["n"])
     yield store.query("passages.resize", passages=passages, terms=terms)
 
 
 def putting(store: Store, new: dict[str, Any], old: Row | None) -> Transaction[None]:
-    """Write one passage; its words only where they are others than before."""
+    """Write one passage; its words and its vectors only where they are others than before."""
     (key,) = yield store.query("passages.put", **new)
-    if old and (old["terms"], old["labels"]) == (new["terms"], new["labels"]):
+    if old is None:
+        yield words(store, "passages.add_words", key["n"], new)
+    elif (old["terms"], old["labels"]) != (new["terms"], new["labels"]):
+        yield words(store, "passages.drop_words", old["n"], old)
+        yield words(store, "passages.add_words", old["n"], new)
+    if old and old["digest"] == new["digest"]:
+        yield store.query("memory_index.touch", n=old["n"])
         return
     if old:
-        yield words(store, "passages.drop_words", old["n"], old)
-    yield words(store, "passages.add_words", key["n"], new)
+        yield from unembedded(store, old["n"])
+    yield store.query("memory_index.enqueue", n=key["n"])
+
+
+def unembedded(store: Store, n: int) -> Transaction[None]:
+    """Take away a passage's vectors."""
+    for name in ("clear", "drop_tokens", "dequeue"):
+        yield store.query(f"memory_index.{name}", n=n)
 
 
 def words(store: Store, name: str, n: int, of: Row) -> Statement:
@@ -65,4 +79,10 @@ def row(record: Record, about: Findable, text: str) -> dict[str, Any]:
         "size": len(terms.split()),
         "marks": marks,
         "dates": dates,
+        "digest": crc32(embedded(about, text).encode("utf-8", "replace")),
     }
+
+
+def embedded(about: Findable, text: str) -> str:
+    """Write a passage as it is embedded: with who said it in front."""
+    return f"{about.subject}: {text}" if about.subject else text

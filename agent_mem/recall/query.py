@@ -8,7 +8,9 @@ from itertools import islice
 from string import punctuation
 from typing import Final, Literal
 
-from agent_mem.recall.dates import Span, spans
+from agent_mem.recall.anchors import Anchor, anchor
+from agent_mem.recall.days import Span
+from agent_mem.recall.times import asked
 from agent_mem.recall.words import STOP_WORDS, terms
 
 Wants = Literal["when", "number", "name", "none"]
@@ -39,6 +41,45 @@ _ANSWERS: Final[tuple[tuple[Wants, re.Pattern[str]], ...]] = (
     ("number", _HOW_MANY),
     ("name", _WHO),
 )
+# What can be out of date; the word before it may say "old" or "previous" of much else.
+_STATE: Final = (
+    "address|api|approach|architecture|branch|budget|city|config|configuration|database|deadline"
+    "|decision|default|design|domain|email|employer|endpoint|framework|home|host|hostname|job|key"
+    "|lead|library|limit|location|manager|model|name|number|owner|password|path|plan|policy|port"
+    "|preference|price|process|provider|role|rule|schema|server|setting|settings|setup|stack"
+    "|strategy|team|timeout|title|token|tool|url|value|vendor|version|workflow"
+)
+_EARLIER: Final = re.compile(
+    rf"""\b(?:
+      (?:i|we|you|he|she|they|it|there|what|who)\s+(?:\w+ly\s+)?used\s+to
+    | used\s+to\s+(?:be|have|live) | use\s+to\s+(?:be|live)
+    | did\s+(?!we\b|you\b|they\b|i\b)(?:\w+\s+){{1,3}}used\s+to
+    | in\s+the\s+past(?!\s+\w) | at\s+one\s+time | to\s+begin\s+with | in\s+the\s+beginning(?!\s+of)
+    | previously | formerly | originally | initially | at\s+first | back\s+then
+    | (?:old|earlier|previous|former|prior|original)\s+(?:\w+\s+)?(?:{_STATE})s?
+    | history\s+of | superseded | no\s+longer | not\s+\w+\s+any\s?more | \w+n't\s+\w+\s+any\s?more
+    | (?:chang|switch|migrat|mov|upgrad)\w*\s+(?:away\s+)?from
+    | before\s+(?:it|that|this|they)\s+(?:was|were|got|had)\s+\w+
+    | before\s+(?:the|that|this)\s+change
+    | (?:what|which|who|where|how)\b(?![^?]{{0,120}}\b(?:have|has|ever)\b)
+      [^?]{{1,120}}\bbefore(?=\s*(?:\?|$))
+    | how\s+(?:has|have|did)\s+(?:\w+\s+){{1,5}}(?:changed?|evolved?)
+    | what(?:'s|\s+has|\s+have)?\s+changed
+    )\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_LATEST: Final = re.compile(
+    r"""\b(?:
+      currently | presently | nowadays | right\s+now | these\s+days | at\s+(?:the\s+moment|present)
+    | (?<!at\ the\ )latest | newest | most\s+recent | up[\s-]to[\s-]date | as\s+of\s+(?:now|today)
+    | (?:the|our|my|your|his|her|their|its|'s|what|which)\s+current(?=\s+\w)
+    | (?:do|does|is|are|am|has|have|did)\s+(?:\w+\s+){1,5}still
+    | (?:is|are|am|'s|'re|'m)\s+still
+    | from\s+now\s+on | (?<!until\ )(?<!from\ )(?<!just\ )(?<!before\ )(?<!up\ to\ )
+      now(?!\s+(?:that|and\s+then|or\s+never|i|we|you)\b)
+    )(?!\w)""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _ASKING: Final = frozenset(
     terms(
         "many much long kind kinds type types thing things happen happened tell remember recall"
@@ -64,9 +105,17 @@ class Query:
     wants: Wants
     """The kind of answer: a time, a number, a name, or nothing in particular."""
     spans: tuple[Span, ...]
-    """The times named, half-open, in UTC."""
+    """The times asked about, half-open, in UTC: "before May" is open to the past (see `times`)."""
     names: tuple[str, ...]
     """The capitalised words, in lower case, in the query's order: whom it may be about."""
+    as_of: datetime | None
+    """The last moment of the date as of which it asks, if that is not now."""
+    anchor: Anchor | None
+    """The event around which it asks, where it names one instead of a date."""
+    earlier: bool
+    """Whether it asks what was so before, or what changed: what is superseded is wanted, too."""
+    latest: bool
+    """Whether it asks what is so now, and of no time that is over: the newest is wanted first."""
 
 
 def parse(text: str, now: datetime) -> Query:
@@ -78,18 +127,27 @@ def parse(text: str, now: datetime) -> Query:
     text = _FILTER.sub(" ", text)
     excluded = [terms(quoted or bare) for quoted, bare in _EXCLUDED.findall(text)]
     text = _EXCLUDED.sub(" ", text)
-    asked = _asked(text)
+    wanted, times = _wanted(text), asked(text, now)
     return Query(
-        terms=tuple(asked),
-        words=tuple(asked.values()),
+        terms=tuple(wanted),
+        words=tuple(wanted.values()),
         phrases=_some(terms(phrase) for phrase in _PHRASE.findall(text)),
         excluded=_some(excluded),
         topic=filters.get("topic"),
         kind=filters.get("kind"),
         wants=_wants(text),
-        spans=tuple(spans(text, now)),
+        spans=times.spans,
         names=_names(text),
+        as_of=times.as_of,
+        anchor=anchor(text),
+        earlier=_EARLIER.search(text) is not None,
+        latest=_LATEST.search(text) is not None and not any(end <= now for _, end in times.spans),
     )
+
+
+def said(text: str) -> str:
+    """Take the words out of a query that are to be found by what they mean."""
+    return _EXCLUDED.sub(" ", _FILTER.sub(" ", text)).replace('"', " ")
 
 
 def literally(text: str) -> str:
@@ -97,7 +155,7 @@ def literally(text: str) -> str:
     return _SYNTAX.sub(" ", text)
 
 
-def _asked(text: str) -> dict[str, str]:
+def _wanted(text: str) -> dict[str, str]:
     """Find the terms to look for, each with the word that it comes from."""
     found: dict[str, str] = {}
     for word in text.split():

@@ -1,41 +1,27 @@
 """Finding: candidates by words, their neighbours, one ranking, and the records themselves."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-from agent_mem.recall.passages import Passage, split
-from agent_mem.recall.query import Query, literally, parse
-from agent_mem.recall.ranking import Corpus, Ranked, excluded, rank
-from agent_mem.recall.words import terms
-from agent_mem.records import RECORDS
-from agent_mem.records.memory import Memory
+from agent_mem.recall.candidates import CANDIDATES, Pool, gather, passage
+from agent_mem.recall.frequencies import Corpus, Frequencies
+from agent_mem.recall.meaning import Meaning, Meant
+from agent_mem.recall.passages import split
+from agent_mem.recall.query import Query, literally, parse, said
+from agent_mem.recall.ranking import Ranked, excluded, rank
+from agent_mem.records import FINDABLE
 from agent_mem.records.record import Findable, Record, now
-from agent_mem.storage.statements import Row, Transaction
+from agent_mem.storage.statements import Transaction
 from agent_mem.storage.store import Store
 
-CANDIDATES = 60
-WIDER = 3
-"""How many times as many are fetched, since of one record only some are taken."""
-MOST_OF_A_RECORD = 3
-COMMON = 300
-"""The number of passages above which a term costs more time than it finds candidates."""
-ENOUGH = 2
-"""How many rarer terms make the common ones dispensable."""
 FAR = 2_000
 """How many of the latest are looked at where only what is left out is told."""
 CLOSE_LOOK = 3
 """How many times as many passages as are asked for are looked at for being the same."""
-SIMILAR = 0.6
-"""The share of common words (Jaccard) from which a new memory is said to be like an older one."""
-MOST_SIMILAR = 5
-LONGEST = 8
-"""How many of its longest words find what is like a memory."""
 FOREVER = datetime.max.replace(tzinfo=UTC)
-MODELS = {model.KIND: model for model in RECORDS if model.KIND}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +40,16 @@ class Request:
     literal: bool = False
     """The query is a text, in which no sign has a meaning."""
 
+    def parsed(self) -> Query:
+        """Understand the query. What is taken literally tells neither times nor events."""
+        query = parse(literally(self.query) if self.literal else self.query, now())
+        if self.literal:
+            return replace(query, as_of=None, anchor=None, earlier=False, latest=False)
+        return query
+
     def filters(self, query: Query) -> dict[str, Any]:
         """Give the parameters of the SQL part `passages.allowed`."""
+        as_of = self.as_of or query.as_of
         kinds = list(self.kinds) or ([query.kind] if query.kind else None)
         return {
             "kinds": kinds,
@@ -64,8 +58,9 @@ class Request:
             "project": self.project,
             "since": self.since or datetime.min.replace(tzinfo=UTC),
             "until": self.until or FOREVER,
-            "valid_at": self.as_of or now(),
-            "begun_by": self.as_of or FOREVER,
+            "valid_at": as_of or now(),
+            "begun_by": as_of or FOREVER,
+            "ended": query.earlier and not as_of,
         }
 
 
@@ -82,6 +77,8 @@ class Found:
     features: dict[str, float]
     coverage: float
     """The share of the query's words that it has."""
+    cosine: float
+    """How near its meaning is to the query's; 0 where that is not known."""
     alike: int
     """How many more say nearly the same, and are not shown."""
 
@@ -89,79 +86,52 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class Results:
     hits: list[Found]
+    trouble: str | None = None
+    """Why not everything was searched by meaning."""
 
 
-async def search(store: Store, request: Request) -> Results:
-    """Find what fits a request best."""
-    return await store.engine.read(searching(store, request))
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """What finds: the records, and what this process knows of their words and vectors."""
 
+    store: Store
+    meaning: Meaning
+    frequencies: Frequencies
 
-def searching(store: Store, request: Request) -> Transaction[Results]:
-    """Find what fits a request best, as part of a transaction."""
-    query = parse(literally(request.query) if request.literal else request.query, now())
-    filters = request.filters(query)
-    if query.terms:
-        ranked = yield from ranking(store, query, filters, CLOSE_LOOK * request.limit)
-    else:
-        most = FAR if query.excluded else CANDIDATES
-        rows = yield store.query("passages.newest", limit=most, **filters)
-        latest = [passage(row) for row in rows]
-        ranked = [Ranked(0.0, p, ("latest",), {}) for p in latest if not excluded(query, p)]
-    return Results((yield from distinct(store, query, ranked, request.limit)))
+    async def search(self, request: Request) -> Results:
+        """Find what fits a request best, by words and, if the encoder is ready, by meaning."""
+        meant = await self.meant(request)
+        results = await self.store.engine.read(self.searching(request, meant))
+        return replace(results, trouble=self.meaning.trouble)
 
+    async def meant(self, request: Request) -> Meant | None:
+        """Ask the encoder, which has to be done before a transaction."""
+        text = request.query if request.literal else said(request.query)
+        return await self.meaning.ask(text) if text.strip() else None
 
-def ranking(
-    store: Store, query: Query, filters: dict[str, Any], limit: int
-) -> Transaction[list[Ranked]]:
-    """Rank the candidates and what stands beside them in their sessions; give the best."""
-    corpus = yield from corpus_of(store, query.terms)
-    match = matching(query, telling(query, corpus))
-    best = yield store.query("passages.matching", match=match, limit=WIDER * CANDIDATES, **filters)
-    matched = spread(best)
-    if not matched:
-        return []
-    rows = yield store.query("passages.beside", among=[row["n"] for row in matched], **filters)
-    allowed = {row["n"] for row in (matched if query.phrases else rows) if row["allowed"]}
-    # What is not allowed may stand beside what is; so many more are ranked.
-    most = limit + len(rows) - len(allowed)
-    ranked = rank(query, [passage(row) for row in rows], corpus, most)
-    return [item for item in ranked if item.passage.n in allowed]
+    def searching(self, request: Request, meant: Meant | None = None) -> Transaction[Results]:
+        """Find what fits a request best, as part of a transaction; `meant` is asked before."""
+        query = request.parsed()
+        filters = request.filters(query)
+        if query.terms or (meant and meant.words):
+            pool, corpus = yield from self.gathered(query, filters, meant)
+            ranked = rank(query, pool, corpus, CLOSE_LOOK * request.limit)
+        else:
+            most = FAR if query.excluded else CANDIDATES
+            rows = yield self.store.query("passages.newest", limit=most, **filters)
+            latest = [passage(row) for row in rows]
+            ranked = [
+                Ranked(0.0, p, 0.0, ("latest",), {}) for p in latest if not excluded(query, p)
+            ]
+        return Results((yield from distinct(self.store, query, ranked, request.limit)))
 
-
-def telling(query: Query, corpus: Corpus) -> Sequence[str]:
-    """Choose the terms that find candidates: without the common ones, where enough are rarer.
-
-    A term of many passages costs the most to look up, and tells the least of any of them.
-    """
-    rarer = [term for term in query.terms if corpus.frequencies.get(term, 0) <= COMMON]
-    known = [term for term in rarer if term in corpus.frequencies]
-    return rarer if len(known) >= ENOUGH else query.terms
-
-
-def matching(query: Query, words: Iterable[str]) -> str:
-    """Write the full-text query: every phrase, any of the words, none of what is excluded."""
-    any_word = " OR ".join(f'"{term}"' for term in words)
-    wanted = " AND ".join([*map(quoted, query.phrases), f"({any_word})"])
-    return " NOT ".join([f"({wanted})", *map(quoted, query.excluded)])
-
-
-def quoted(words: Iterable[str]) -> str:
-    return f'"{" ".join(words)}"'
-
-
-def corpus_of(store: Store, words: Sequence[str]) -> Transaction[Corpus]:
-    """Count what BM25 has to know."""
-    rows = yield store.query("passages.frequencies", terms=list(words))
-    (size,) = yield store.query("passages.totals")
-    frequencies = {row["term"]: row["doc"] for row in rows}
-    return Corpus(frequencies, size["passages"], size["terms"] / max(size["passages"], 1))
-
-
-def passage(row: Row) -> Passage:
-    """Read a row of the index: the columns `shape`, in their order."""
-    # A row of a driver iterates over its values; by name would be much slower.
-    *values, at, _ = cast("Iterable[Any]", row)
-    return Passage(*values, at=datetime.fromisoformat(at))
+    def gathered(
+        self, query: Query, filters: dict[str, Any], meant: Meant | None
+    ) -> Transaction[tuple[Pool, Corpus]]:
+        """Fetch what is ranked, and how common the words are."""
+        words = [*query.terms, *(meant.terms if meant else ())]
+        corpus = yield from self.frequencies.corpus(self.store, words)
+        return (yield from gather(self.store, query, filters, corpus, meant)), corpus
 
 
 def distinct(
@@ -184,26 +154,10 @@ def distinct(
     return list(kept.values())
 
 
-def spread(matched: Iterable[Row]) -> list[Row]:
-    """Keep the best candidates, few of one record: a long one must not crowd out the rest."""
-    taken: Counter[str] = Counter()
-    kept: list[Row] = []
-    for row in matched:
-        taken[row["record_id"]] += 1
-        if taken[row["record_id"]] <= MOST_OF_A_RECORD:
-            kept.append(row)
-    return kept[:CANDIDATES]
-
-
-def overlap(one: set[str], other: set[str]) -> float:
-    """Compare two sets of words (Jaccard 1901): what they share of what they have together."""
-    return len(one & other) / (len(one | other) or 1)
-
-
 def hydrated(store: Store, query: Query, item: Ranked) -> Transaction[list[Found]]:
     """Fetch the record of a passage."""
     found = item.passage
-    record = yield from store.getting(MODELS[found.record], UUID(found.record_id))
+    record = yield from store.getting(FINDABLE[found.record], UUID(found.record_id))
     about = record.findable() if record else None
     if record is None or about is None:
         return []
@@ -219,30 +173,7 @@ def hydrated(store: Store, query: Query, item: Ranked) -> Transaction[list[Found
             why=item.why,
             features=dict(item.features),
             coverage=share,
+            cosine=item.cosine,
             alike=0,
         )
     ]
-
-
-def resembling(store: Store, memory: Memory) -> Transaction[list[Memory]]:
-    """Find memories that say nearly the same as one that is about to be written."""
-    words = set(terms(memory.content))
-    if not words:
-        return []
-    # Long words are rare (Zipf 1935), so few passages have one of them.
-    match = " OR ".join(f'"{term}"' for term in sorted(words, key=len)[-LONGEST:])
-    request = Request("", kinds=("memory",), project=memory.project)
-    filters = request.filters(parse("", now()))
-    rows = yield store.query("passages.matching", match=match, limit=CANDIDATES, **filters)
-    near = {row["record_id"]: None for row in rows if within(row["terms"], words) >= SIMILAR}
-    found: list[Memory] = []
-    for key in list(near)[:MOST_SIMILAR]:
-        other = yield from store.getting(Memory, UUID(key))
-        found += [other] if other and overlap(words, set(terms(other.content))) >= SIMILAR else []
-    return found
-
-
-def within(some: str, others: set[str]) -> float:
-    """Compare a passage's words with a longer text's: the share of them that it has, too."""
-    mine = some.split()
-    return sum(word in others for word in mine) / (len(mine) or 1)

@@ -28,3 +28,6 @@ RECORDS: tuple[type[Record], ...] = (
     Run,
     Insight,
 )
+
+FINDABLE = {model.KIND: model for model in RECORDS if model.KIND}
+"""Those that recall finds, by their kind."""

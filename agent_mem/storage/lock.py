@@ -1,6 +1,8 @@
 """The file lock that makes the processes of one machine write in turn."""
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -31,6 +33,21 @@ class FileLock:
         trace: TracebackType | None,
     ) -> None:
         portalocker.unlock(self._file)
+
+    @contextmanager
+    def if_free(self) -> Generator[bool]:
+        """Hold the lock if nobody else does, and tell whether that is so."""
+        try:
+            portalocker.lock(
+                self._file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
+            )
+        except portalocker.LockException:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            portalocker.unlock(self._file)
 
     def close(self) -> None:
         self._file.close()

@@ -5,7 +5,8 @@ from pydantic import Field
 
 from agent_mem.app import App
 from agent_mem.errors import NotFound
-from agent_mem.recall.search import Request, searching
+from agent_mem.recall.meaning import Meant
+from agent_mem.recall.search import Found, Request
 from agent_mem.records.decision import Decision, Option
 from agent_mem.records.fields import Json, Line, Name, Names, Share
 from agent_mem.records.record import now
@@ -15,6 +16,8 @@ from agent_mem.tools.tool import Result
 
 EARLIER = 5
 ALIKE = 0.5
+SAME = 0.75
+"""The cosine from which two questions are taken for one."""
 """The share of a question's words that an earlier decision must have to be named."""
 
 DecisionId = Annotated[Name, Field(description="Decision id")]
@@ -70,10 +73,13 @@ async def log_decision(
         parent_id=known_id(parent, "decision") if parent else None,
     )
 
+    request = same_question(decision)
+    meant = await app.finder.meant(request)
+
     def deciding() -> Transaction[list[Earlier]]:
         if decision.parent_id:
             yield from existing(app, decision.parent_id)
-        found = yield from earlier(app, decision)
+        found = yield from earlier(app, request, meant)
         key = yield from entering(app, session, scope)
         yield from app.store.saving(decision.model_copy(update={"session_id": key}))
         return found
@@ -128,16 +134,19 @@ def existing(app: App, key: UUID) -> Transaction[Decision]:
     return found
 
 
-def earlier(app: App, decision: Decision) -> Transaction[list[Earlier]]:
-    """Find decisions on the same question, the likest first."""
-    request = Request(
+def same_question(decision: Decision) -> Request:
+    return Request(
         query=decision.question,
         kinds=("decision",),
         project=decision.project,
         limit=EARLIER,
         literal=True,
     )
-    found = yield from searching(app.store, request)
+
+
+def earlier(app: App, request: Request, meant: Meant | None) -> Transaction[list[Earlier]]:
+    """Find decisions on the same question, the likest first."""
+    found = yield from app.finder.searching(request, meant)
     return [
         Earlier(
             id=hit.record.id,
@@ -147,5 +156,10 @@ def earlier(app: App, decision: Decision) -> Transaction[list[Earlier]]:
             when=hit.record.created_at.date().isoformat(),
         )
         for hit in found.hits
-        if isinstance(hit.record, Decision) and hit.coverage >= ALIKE
+        if isinstance(hit.record, Decision) and alike(hit)
     ]
+
+
+def alike(hit: Found) -> bool:
+    """Tell whether a decision is on the question: by its words, or by what they mean."""
+    return hit.coverage >= ALIKE or hit.cosine >= SAME

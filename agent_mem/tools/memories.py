@@ -7,7 +7,7 @@ from pydantic import Field
 from agent_mem.app import App
 from agent_mem.behaviors.prune import UNDO
 from agent_mem.errors import InvalidInput, NotFound
-from agent_mem.recall.search import resembling
+from agent_mem.recall.similar import resembling
 from agent_mem.records.fields import Content, Moment, Name, Names, Share
 from agent_mem.records.memory import Memory, MemoryKind
 from agent_mem.records.record import Record, named_id, now, uuid7

@@ -6,8 +6,9 @@ from pydantic import Field
 
 from agent_mem.app import App
 from agent_mem.errors import InvalidInput
-from agent_mem.recall.budget import Budget
-from agent_mem.recall.search import MODELS, Found, Request, search
+from agent_mem.recall.budget import Budget, tokens
+from agent_mem.recall.search import Found, Request
+from agent_mem.records import FINDABLE
 from agent_mem.records.fields import MAX_CONTENT, Moment, Name, Names
 from agent_mem.records.memory import MemoryKind
 from agent_mem.tools.memories import excerpt
@@ -18,7 +19,7 @@ LONGEST = 500
 """Characters of a hit's text; a longer record shows the passage that was found."""
 ENVELOPE = 55
 """Tokens kept for the answer's own frame."""
-KINDS = (*MODELS, *get_args(MemoryKind))
+KINDS = (*FINDABLE, *get_args(MemoryKind))
 
 
 class Hit(Result):
@@ -75,11 +76,13 @@ async def recall(
         as_of=as_of,
         limit=limit,
     )
-    results = await search(app.store, request)
-    budget = Budget(max_tokens - ENVELOPE)
+    results = await app.finder.search(request)
+    budget = Budget(max_tokens - ENVELOPE - tokens(results.trouble or ""))
     hits = [hit for found in results.hits for hit in fitted(hit_of(found), budget)]
     left_out = len(results.hits) - len(hits)
-    return Recalled(hits=hits, left_out=left_out or None, note=note(hits, left_out))
+    return Recalled(
+        hits=hits, left_out=left_out or None, note=note(hits, left_out, results.trouble)
+    )
 
 
 def known(kinds: list[str]) -> tuple[str, ...]:
@@ -120,7 +123,11 @@ def fitted(hit: Hit, budget: Budget) -> Iterator[Hit]:
             return
 
 
-def note(hits: list[Hit], left_out: int) -> str | None:
+def note(hits: list[Hit], left_out: int, trouble: str | None) -> str | None:
+    """Say what the hits do not: what was cut or left out, and what was not searched."""
+    said = [trouble] if trouble else []
     if left_out or any(hit.text.endswith("…") for hit in hits):
-        return "Raise max_tokens. What ends in … is whole at memory://item/{id}."
-    return None if hits else "Nothing found. Try other words, or fewer filters."
+        said.append("Raise max_tokens. What ends in … is whole at memory://item/{id}.")
+    elif not hits:
+        said.append("Nothing found. Try other words, or fewer filters.")
+    return " ".join(said) or None

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from agent_mem.app import App
 from agent_mem.errors import InvalidInput
 from agent_mem.recall.budget import Budget, spent
-from agent_mem.recall.search import Request, searching
+from agent_mem.recall.search import Request
 from agent_mem.records.decision import Decision
 from agent_mem.records.event import Event
 from agent_mem.records.fields import Content, Line, Name, storable_json
@@ -247,7 +247,7 @@ def recent_errors(app: App, filters: dict[str, str | None]) -> Transaction[list[
     for event in [decode(Event, row) for row in rows]:
         error = {"error": event.content[:300], "when": event.ts.strftime("%Y-%m-%d %H:%M")}
         request = Request(query=event.content[:300], kinds=("solution",), limit=1, literal=True)
-        for hit in (yield from searching(app.store, request)).hits:
+        for hit in (yield from app.finder.searching(request)).hits:
             if hit.coverage >= ALIKE:
                 error["solution"] = hit.about.text[:400]
         found.append(error)

@@ -4,7 +4,7 @@ from uuid import UUID
 from pydantic import Field
 
 from agent_mem.app import App
-from agent_mem.recall.search import Request, searching
+from agent_mem.recall.search import Request
 from agent_mem.records.fields import Content
 from agent_mem.records.record import named_id, now
 from agent_mem.records.signature import signature
@@ -45,11 +45,12 @@ async def find_solution(
 ) -> KnownSolutions:
     """Find known solutions to a problem, with how often each worked. Call it before you debug."""
     key = solution_id(app, problem)
+    request = Request(query=problem, kinds=("solution",), limit=limit, literal=True)
+    meant = await app.finder.meant(request)
 
     def finding() -> Transaction[list[Solution]]:
         same = yield from app.store.getting(Solution, key)
-        request = Request(query=problem, kinds=("solution",), limit=limit, literal=True)
-        hits = (yield from searching(app.store, request)).hits
+        hits = (yield from app.finder.searching(request, meant)).hits
         like = [hit.record for hit in hits if isinstance(hit.record, Solution)]
         return [*([same] if same else []), *(found for found in like if found.id != key)]
 

@@ -36,25 +36,32 @@ CREATE TABLE passages_size (
 );
 INSERT INTO passages_size (passages, terms) VALUES (0, 0);
 
+-- migrate 2 sqlite --
+-- A checksum of the text that is embedded, which the terms do not show whole.
+ALTER TABLE passages ADD COLUMN digest bigint NOT NULL DEFAULT 0;
+
 -- query put sqlite --
 -- Index one passage; its key stays, so that its neighbours do.
 INSERT INTO passages (
     owner, record, record_id, part, kind, agent_name, project, session_id, topic, subject,
-    at, valid_from, valid_until, expires_at, importance, terms, labels, size, marks, dates
+    at, valid_from, valid_until, expires_at, importance, terms, labels, size, marks, dates,
+    digest
 ) VALUES (
     :owner, :record, :record_id, :part, :kind, :agent_name, :project, :session_id, :topic, :subject,
-    :at, :valid_from, :valid_until, :expires_at, :importance, :terms, :labels, :size, :marks, :dates
+    :at, :valid_from, :valid_until, :expires_at, :importance, :terms, :labels, :size, :marks, :dates,
+    :digest
 ) ON CONFLICT (owner, record_id, part) DO UPDATE SET
     agent_name = excluded.agent_name, project = excluded.project, session_id = excluded.session_id,
     topic = excluded.topic, subject = excluded.subject, at = excluded.at,
     valid_from = excluded.valid_from, valid_until = excluded.valid_until,
     expires_at = excluded.expires_at, importance = excluded.importance, terms = excluded.terms,
-    labels = excluded.labels, size = excluded.size, marks = excluded.marks, dates = excluded.dates
+    labels = excluded.labels, size = excluded.size, marks = excluded.marks, dates = excluded.dates,
+    digest = excluded.digest
 RETURNING n;
 
 -- query held sqlite --
 -- Read what the index has of a record, by part.
-SELECT part, n, terms, labels, size FROM passages WHERE owner = :owner AND record_id = :record_id;
+SELECT part, n, terms, labels, size, digest FROM passages WHERE owner = :owner AND record_id = :record_id;
 
 -- query drop sqlite --
 -- Take one passage out of the index.
@@ -84,7 +91,7 @@ p.owner = :owner
   AND (CAST(:project AS text) IS NULL OR p.project = :project OR p.project IS NULL)
   AND p.at >= :since AND p.at < :until
   AND (p.expires_at IS NULL OR p.expires_at > :valid_at)
-  AND (p.valid_until IS NULL OR p.valid_until > :valid_at)
+  AND (CAST(:ended AS boolean) OR p.valid_until IS NULL OR p.valid_until > :valid_at)
   AND coalesce(p.valid_from, p.at) <= :begun_by
 
 -- query matching sqlite --
@@ -95,31 +102,40 @@ WHERE f.passages_fts MATCH :match AND {allowed}
 ORDER BY f.rank LIMIT :limit;
 
 -- part shape --
--- What ranking reads of a passage, before the keys of its neighbours.
+-- What ranking reads of a passage.
 p.n, p.record, p.record_id, p.part, p.session_id, p.topic, p.subject, p.importance, p.terms,
     p.marks, p.dates
 
+-- query latest_matching sqlite --
+-- Find the latest passages that fit a full-text query, among what is allowed.
+SELECT p.n, p.record_id, p.terms, 1 AS allowed
+FROM passages_fts f CROSS JOIN passages p ON p.n = f.rowid
+WHERE f.passages_fts MATCH :match AND {allowed}
+ORDER BY f.rowid DESC LIMIT :limit;
+
 -- query newest sqlite --
 -- List the first passages of the latest records, among what is allowed.
-SELECT {shape}, NULL AS previous, NULL AS next, p.at, 1 AS allowed FROM passages p
+SELECT {shape}, p.at, 1 AS allowed FROM passages p
 WHERE p.part = 0 AND {allowed} ORDER BY p.at DESC, p.n DESC LIMIT :limit;
 
--- query beside sqlite --
--- Fetch some passages, each with its neighbours in its session, and these neighbours.
-WITH links (n, previous, next) AS MATERIALIZED (
-    SELECT a.n, (
-        SELECT b.n FROM passages b WHERE b.session_id = a.session_id AND (b.at, b.n) < (a.at, a.n)
-        ORDER BY b.at DESC, b.n DESC LIMIT 1
-    ), (
-        SELECT b.n FROM passages b WHERE b.session_id = a.session_id AND (b.at, b.n) > (a.at, a.n)
-        ORDER BY b.at, b.n LIMIT 1
-    ) FROM passages a WHERE a.n IN (SELECT value FROM json_each(:among))
-)
-SELECT {shape}, links.previous, links.next, p.at, {allowed} AS allowed
-FROM passages p LEFT JOIN links ON links.n = p.n
-WHERE p.n IN (
-    SELECT n FROM links UNION SELECT previous FROM links UNION SELECT next FROM links
-);
+-- query records sqlite --
+-- Name the records of some passages.
+SELECT n, record_id FROM passages WHERE n IN (SELECT value FROM json_each(:among));
+
+-- query links sqlite --
+-- Name what stands before and after some passages in their sessions.
+SELECT a.n, (
+    SELECT b.n FROM passages b WHERE b.session_id = a.session_id AND (b.at, b.n) < (a.at, a.n)
+    ORDER BY b.at DESC, b.n DESC LIMIT 1
+) AS previous, (
+    SELECT b.n FROM passages b WHERE b.session_id = a.session_id AND (b.at, b.n) > (a.at, a.n)
+    ORDER BY b.at, b.n LIMIT 1
+) AS next FROM passages a WHERE a.n IN (SELECT value FROM json_each(:among));
+
+-- query fetch sqlite --
+-- Fetch some passages, and say which are allowed.
+SELECT {shape}, p.at, {allowed} AS allowed
+FROM passages p WHERE p.n IN (SELECT value FROM json_each(:among));
 
 -- query frequencies sqlite --
 -- Count in how many passages each of some terms occurs.

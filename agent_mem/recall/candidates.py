@@ -1,0 +1,147 @@
+"""The first stage: passages that may be meant, by words and by vectors, and what stands beside."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, cast
+
+from agent_mem.recall.features import Sense
+from agent_mem.recall.frequencies import Corpus
+from agent_mem.recall.meaning import Meant
+from agent_mem.recall.passages import Passage
+from agent_mem.recall.query import Query
+from agent_mem.recall.words import terms
+from agent_mem.storage.statements import Row, Transaction
+from agent_mem.storage.store import Store
+
+CANDIDATES: Final = 60
+WIDER: Final = 3
+"""How many times as many are fetched, since of one record only some are taken."""
+MOST_OF_A_RECORD: Final = 3
+REACH: Final = 2
+"""How many places away in its session a candidate's neighbours are fetched."""
+CHEAP: Final = 20_000
+"""Postings that full text can rank for one query in a few milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What is ranked."""
+
+    passages: list[Passage]
+    allowed: frozenset[int]
+    """Which of them may be shown; the others only stand beside."""
+    sense: Sense | None
+    """What the encoder says of it."""
+
+
+def gather(
+    store: Store, query: Query, filters: Mapping[str, Any], corpus: Corpus, meant: Meant | None
+) -> Transaction[Pool]:
+    """Fetch the candidates of a query, and their neighbours."""
+    matched = spread((yield from by_words(store, query, corpus, filters)))
+    found = {row["n"]: None for row in matched}
+    if meant and not query.phrases:
+        near = yield from meant.index.nearest(store, meant.vector, filters, WIDER * CANDIDATES)
+        found |= dict.fromkeys((yield from by_meaning(store, [n for n, _ in near])))
+    links = yield from linked(store, found)
+    rows = yield store.query("passages.fetch", among=list(links), **filters)
+    passages = [passage(row, links[row["n"]]) for row in rows]
+    allowed = frozenset(row["n"] for row in rows if row["allowed"])
+    if query.phrases:
+        allowed &= found.keys()
+    sense = (yield from sensed(store, list(links), corpus, meant)) if meant else None
+    return Pool(passages, allowed, sense)
+
+
+def sensed(store: Store, keys: Sequence[int], corpus: Corpus, meant: Meant) -> Transaction[Sense]:
+    """Fetch what the encoder says of some passages; a rare word of the query counts more."""
+    cosines = yield from meant.index.cosines(store, meant.vector, keys)
+    tokens = yield store.query("memory_index.tokens", model=meant.model, among=list(keys))
+    weights = [max(map(corpus.weight, terms(word)), default=0.0) for word in meant.words]
+    if not any(weights):
+        weights = [1.0] * len(weights)
+    return Sense(meant.tokens, weights, {row["n"]: row["tokens"] for row in tokens}, cosines)
+
+
+def by_words(
+    store: Store, query: Query, corpus: Corpus, filters: Mapping[str, Any]
+) -> Transaction[list[Row]]:
+    """Find passages by full text, the best first."""
+    found: dict[int, Row] = {}
+    most = WIDER * CANDIDATES
+    ranked = sum(corpus.frequencies.get(term, 0) for term in query.terms) <= CHEAP
+    name = "passages.matching" if ranked else "passages.latest_matching"
+    for words in [either(query.terms)] if ranked else rungs(query.terms, corpus):
+        params = {"match": matching(query, words), "limit": most, **filters}
+        for row in (yield store.query(name, **params)):
+            found.setdefault(row["n"], row)
+        if len(found) >= most:
+            break
+    rows = list(found.values())
+    return rows if ranked else sorted(rows, key=lambda row: -corpus.bm25(row["terms"].split()))
+
+
+def rungs(words: Sequence[str], corpus: Corpus) -> Iterator[str]:
+    """Climb from all words to any: where many passages have a word, ranking all costs too much."""
+    rarest = sorted(words, key=lambda word: corpus.frequencies.get(word, 0))
+    yield " AND ".join(map(quoted, rarest))
+    for i, word in enumerate(rarest[:-1]):
+        yield f"{quoted(word)} AND ({either(rarest[i + 1 :])})"
+    yield from map(quoted, rarest)
+
+
+def either(words: Iterable[str]) -> str:
+    return " OR ".join(map(quoted, words))
+
+
+def quoted(words: str) -> str:
+    return f'"{words}"'
+
+
+def matching(query: Query, words: str) -> str:
+    """Write the full-text query: every phrase, some of the words, none of what is excluded."""
+    phrases = [quoted(" ".join(phrase)) for phrase in query.phrases]
+    excluded = [quoted(" ".join(phrase)) for phrase in query.excluded]
+    return " NOT ".join([f"({' AND '.join([*phrases, f'({words})'])})", *excluded])
+
+
+def by_meaning(store: Store, keys: Sequence[int]) -> Transaction[list[int]]:
+    """Keep the best of what the vectors found, few of one record."""
+    rows = yield store.query("passages.records", among=list(keys))
+    records = {row["n"]: row for row in rows}
+    return [row["n"] for row in spread(records[n] for n in keys if n in records)]
+
+
+def spread(matched: Iterable[Row]) -> list[Row]:
+    """Keep the best candidates, few of one record: a long one must not crowd out the rest."""
+    taken: Counter[str] = Counter()
+    kept: list[Row] = []
+    for row in matched:
+        taken[row["record_id"]] += 1
+        if taken[row["record_id"]] <= MOST_OF_A_RECORD:
+            kept.append(row)
+    return kept[:CANDIDATES]
+
+
+Links = dict[int, tuple[int | None, int | None]]
+
+
+def linked(store: Store, found: Iterable[int]) -> Transaction[Links]:
+    """Find what stands up to REACH places before and after in the same session."""
+    links: Links = {}
+    edge = set(found)
+    for _ in range(REACH):
+        rows = yield store.query("passages.links", among=list(edge))
+        links |= {row["n"]: (row["previous"], row["next"]) for row in rows}
+        edge = {n for row in rows for n in (row["previous"], row["next"]) if n} - links.keys()
+    return links | dict.fromkeys(edge, (None, None))
+
+
+def passage(row: Row, link: tuple[int | None, int | None] = (None, None)) -> Passage:
+    """Read a row of the index: the columns `shape`, in their order."""
+    # A row of a driver iterates over its values; by name would be much slower.
+    *values, at, _ = cast("Iterable[Any]", row)
+    previous, following = link
+    return Passage(*values, previous=previous, next=following, at=datetime.fromisoformat(at))

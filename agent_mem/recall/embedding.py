@@ -1,0 +1,103 @@
+"""Embedding what was written: in the background, a batch at a time, whoever wrote it.
+
+The database has a queue of passages for each model, so that a pass which was killed, or a machine
+that was switched off, loses nothing, and a new model begins where it was stopped.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+from uuid import UUID
+
+import numpy as np
+
+from agent_mem.recall.index import embedded
+from agent_mem.recall.passages import split
+from agent_mem.recall.vectors import Vector, quantised
+from agent_mem.records import FINDABLE
+from agent_mem.records.record import Findable
+from agent_mem.storage.statements import Row, Transaction
+from agent_mem.storage.store import Store
+
+
+class Embedded(NamedTuple):
+    """What a model makes of one text."""
+
+    vector: Vector
+    tokens: bytes | None
+    """The vectors of its tokens as int8, one after the other, where the model gives them."""
+
+
+Embed = Callable[[Sequence[str]], Awaitable[Sequence[Embedded]]]
+
+
+class Waiting(NamedTuple):
+    ticket: int
+    text: str | None
+    """None if the passage is gone."""
+
+
+def registering(store: Store, model: str, dim: int) -> Transaction[None]:
+    """Note a model; when it is a new one, ask for the vectors of all that is there."""
+    if (yield store.query("memory_index.add_model", model=model, dim=dim)):
+        yield store.query("memory_index.enqueue_all", model=model)
+
+
+async def embed_some(store: Store, model: str, embed: Embed, most: int) -> int:
+    """Embed the latest passages that wait for a model, in one batch; tell how many waited."""
+    waiting = await store.engine.read(reading(store, model, most))
+    texts = [item.text for item in waiting if item.text is not None]
+    made = iter(await embed(texts) if texts else ())
+    done = [(item.ticket, None if item.text is None else next(made)) for item in waiting]
+    if done:
+        await store.engine.write(keeping(store, model, done))
+    return len(done)
+
+
+def reading(store: Store, model: str, most: int) -> Transaction[list[Waiting]]:
+    """Read the texts of what waits, each as it is embedded: with who said it in front."""
+    rows = yield store.query("memory_index.queued", model=model, limit=most)
+    known: dict[str, Findable | None] = {}
+    found: list[Waiting] = []
+    for row in rows:
+        key = row["record_id"]
+        if key is not None and key not in known:
+            known[key] = yield from findable(store, row)
+        about = known[key] if key is not None else None
+        found.append(Waiting(row["ticket"], None if about is None else text_of(about, row["part"])))
+    return found
+
+
+def findable(store: Store, row: Row) -> Transaction[Findable | None]:
+    theirs = replace(store, owner=row["owner"])
+    record = yield from theirs.getting(FINDABLE[row["record"]], UUID(row["record_id"]))
+    return record.findable() if record else None
+
+
+def text_of(about: Findable, part: int) -> str:
+    start, end = split(about.text)[part]
+    return embedded(about, about.text[start:end])
+
+
+def keeping(
+    store: Store, model: str, done: Sequence[tuple[int, Embedded | None]]
+) -> Transaction[None]:
+    """Keep the vectors of what is still as it was when it was read."""
+    for ticket, made in done:
+        taken = yield store.query("memory_index.take", ticket=ticket)
+        if taken and made:
+            yield from keeping_one(store, model, taken[0]["n"], made)
+    yield store.query("memory_index.finish", model=model)
+
+
+def keeping_one(store: Store, model: str, n: int, made: Embedded) -> Transaction[None]:
+    vector = quantised(made.vector[np.newaxis])[0].tobytes()
+    yield store.query("memory_index.put", model=model, n=n, vector=vector)
+    if made.tokens is not None:
+        yield store.query("memory_index.put_tokens", n=n, model=model, tokens=made.tokens)
+
+
+def forgetting(store: Store, model: str) -> Transaction[None]:
+    """Forget a model and all that it made; it begins anew when it is used again."""
+    for name in ("drop_queue", "drop_vectors", "drop_all_tokens", "drop_model"):
+        yield store.query(f"memory_index.{name}", model=model)

@@ -1,0 +1,231 @@
+"""What speaks for a candidate: a column of numbers for each feature, one number a passage."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from math import exp
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent_mem.recall.frequencies import Corpus
+from agent_mem.recall.passages import NAME, NUMBER, QUESTION, TEMPORAL, Passage
+from agent_mem.recall.query import Query
+from agent_mem.recall.words import terms
+
+_REACH: Final = (0.7, 0.5)
+"""What a word counts that stands one, or two, passages away in the session."""
+_SESSION_BEST: Final = 3
+_FADING: Final = 7.0
+"""In how many days the agreement of two dates fades to 1/e."""
+_SPREAD: Final = 0.25
+"""The least deviation that counts, as a share of the highest value."""
+
+Column = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+"""One row a passage, one column a word of the query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sense:
+    """What the encoder says of a query, and of the passages."""
+
+    asked: NDArray[np.float32]
+    """One row for each word piece of the query that says something."""
+    weights: Sequence[float]
+    """What each of these counts."""
+    tokens: Mapping[int, bytes]
+    """The passages' token vectors as int8, by `Passage.n`."""
+    cosines: Mapping[int, float]
+    """Their vectors' cosine with the query's."""
+
+
+def features(
+    query: Query, passages: Sequence[Passage], corpus: Corpus, sense: Sense | None
+) -> dict[str, Column]:
+    """Compute the features by name: one value a passage, in their order.
+
+    What has no scale of its own counts by how far it stands out among the candidates:
+    (value - mean) / deviation.
+    """
+    held = [passage.terms.split() + terms(passage.topic or "") for passage in passages]
+    gains = word_gains(query.terms, held, corpus)
+    words = gains.sum(axis=1)
+    before, after = places(passages)
+    columns = {
+        "words": standardised(words),
+        "neighbours": standardised(beside(gains, before, after)),
+        "session": standardised(sessions(passages, words)),
+        "reply": standardised(replies(passages, words, before)),
+        "subject": subjects(query, passages),
+        "dates": dates(query, passages),
+        "when": marked(passages, TEMPORAL * (query.wants == "when")),
+        "number": marked(passages, NUMBER * (query.wants == "number")),
+        "name": marked(passages, NAME * (query.wants == "name")),
+        "phrase": phrases(query, passages),
+    }
+    return columns if sense is None else columns | meanings(passages, sense, before, after)
+
+
+def meanings(
+    passages: Sequence[Passage], sense: Sense, before: NDArray[np.int64], after: NDArray[np.int64]
+) -> dict[str, Column]:
+    """Compute the features that an encoder adds."""
+    gains = late_interaction(passages, sense)
+    own = gains.sum(axis=1)
+    cosines = [sense.cosines.get(passage.n) for passage in passages]
+    return {
+        "meaning": standardised(own),
+        "meaning beside": standardised(beside(gains, before, after)),
+        "meaning of session": standardised(sessions(passages, own)),
+        "cosine": standardised(filled(cosines)),
+        "question": marked(passages, QUESTION),
+    }
+
+
+def late_interaction(passages: Sequence[Passage], sense: Sense) -> Matrix:
+    """Compare each word piece of the query with the best of each passage: ColBERT's MaxSim.
+
+    O. Khattab and M. Zaharia, "ColBERT", SIGIR 2020; the similarities squared, and weighted. A
+    passage that has no token vectors yet gets what the others have on average.
+    """
+    width = sense.asked.shape[1]
+    pieces = [sense.tokens.get(passage.n, b"") for passage in passages]
+    known = [i for i, piece in enumerate(pieces) if piece]
+    gains = np.zeros((len(passages), len(sense.asked)))
+    if not known:
+        return gains
+    rows = np.frombuffer(b"".join(pieces), np.int8).reshape(-1, width).astype(np.float32)
+    starts = [0, *accumulate(len(pieces[i]) // width for i in known)][:-1]
+    best = np.maximum.reduceat(rows @ sense.asked.T, starts, axis=0)
+    gains[known] = np.square(np.maximum(best, 0)) * np.asarray(sense.weights)
+    unknown = np.ones(len(passages), np.bool_)
+    unknown[known] = False
+    gains[unknown] = gains[known].mean(axis=0)
+    return gains
+
+
+def word_gains(asked: Sequence[str], held: Sequence[list[str]], corpus: Corpus) -> Matrix:
+    """Take BM25 apart: what each term of the query adds to each passage."""
+    gains = np.zeros((len(held), len(asked)))
+    columns = {term: j for j, term in enumerate(asked)}
+    for i, words in enumerate(held):
+        for term in columns.keys() & words:
+            gains[i, columns[term]] = corpus.gain(term, words.count(term), len(words))
+    return gains
+
+
+def places(passages: Sequence[Passage]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find where the passage before, and the one after, each passage is in the list; -1 is nowhere.
+
+    A link that one of two neighbours has is enough: the other one need not know it.
+    """
+    place: dict[int | None, int] = {passage.n: i for i, passage in enumerate(passages)}
+    before = [place.get(passage.previous, -1) for passage in passages]
+    after = [place.get(passage.next, -1) for passage in passages]
+    for i, passage in enumerate(passages):
+        if (j := place.get(passage.next, -1)) >= 0:
+            before[j] = i
+        if (j := place.get(passage.previous, -1)) >= 0:
+            after[j] = i
+    return np.array(before, np.int64), np.array(after, np.int64)
+
+
+def beside(gains: Matrix, *ways: NDArray[np.int64]) -> Column:
+    """Add up what the neighbours' words add to a passage's own: of each, what it lacks."""
+    padded = np.vstack([gains, np.zeros((1, gains.shape[1]))])  # the place -1 has nothing
+    best = np.zeros_like(gains)
+    for way in ways:
+        step = np.append(way, -1)
+        at = way
+        for weight in _REACH:
+            best = np.maximum(best, weight * padded[at])
+            at = step[at]
+    return np.maximum(best - gains, 0).sum(axis=1)
+
+
+def sessions(passages: Sequence[Passage], own: Column) -> Column:
+    """Add up the best of each passage's session; a passage without one has its own."""
+    members: dict[str, list[int]] = {}
+    for i, passage in enumerate(passages):
+        if passage.session_id is not None:
+            members.setdefault(passage.session_id, []).append(i)
+    found = own.copy()
+    for among in members.values():
+        found[among] = np.sort(own[among])[-_SESSION_BEST:].sum()
+    return found
+
+
+def replies(passages: Sequence[Passage], words: Column, before: NDArray[np.int64]) -> Column:
+    """Take the BM25 of the question, asked by someone else, that a passage comes right after."""
+    found = np.zeros(len(passages))
+    order: list[int] = before.tolist()
+    for i, (passage, j) in enumerate(zip(passages, order, strict=True)):
+        asked = passages[j] if j >= 0 else passage
+        if asked.marks & QUESTION and asked.subject != passage.subject:
+            found[i] = words[j]
+    return found
+
+
+def subjects(query: Query, passages: Sequence[Passage]) -> Column:
+    """Mark what is about, or by, somebody whom the query names."""
+    named = {
+        subject: float(not set(query.names).isdisjoint((subject or "").lower().split()))
+        for subject in {passage.subject for passage in passages}
+    }
+    return np.array([named[passage.subject] for passage in passages])
+
+
+def dates(query: Query, passages: Sequence[Passage]) -> Column:
+    """Compare each passage's time, and the days that it names, with what is asked for."""
+    asked = [(start.toordinal(), end.toordinal()) for start, end in query.spans]
+    if not asked:
+        return np.zeros(len(passages))
+    return np.array(
+        [
+            max(agreement(span, start, end) for span in asked for start, end in days(passage))
+            for passage in passages
+        ]
+    )
+
+
+def days(passage: Passage) -> list[tuple[int, int]]:
+    day = passage.at.toordinal()
+    pairs = (pair.split("-") for pair in passage.dates.split())
+    return [(day, day + 1), *((int(start), int(end)) for start, end in pairs)]
+
+
+def agreement(asked: tuple[int, int], start: int, end: int) -> float:
+    """Give 1 where two spans of days meet, less the farther they are apart."""
+    apart = max(0, start - asked[1] + 1, asked[0] - end + 1)
+    return exp(-apart / _FADING)
+
+
+def phrases(query: Query, passages: Sequence[Passage]) -> Column:
+    found = [sum(has(passage, phrase) for phrase in query.phrases) for passage in passages]
+    return np.array(found, np.float64)
+
+
+def has(passage: Passage, phrase: Iterable[str]) -> bool:
+    """Look whether a passage has some words, one right after the other."""
+    return f" {' '.join(phrase)} " in f" {passage.terms} "
+
+
+def marked(passages: Sequence[Passage], mark: int) -> Column:
+    return np.array([passage.marks & mark > 0 for passage in passages], np.float64)
+
+
+def filled(values: Sequence[float | None]) -> Column:
+    """Give what is not known the mean of what is."""
+    known = [value for value in values if value is not None]
+    mean = sum(known) / (len(known) or 1)
+    return np.array([mean if value is None else value for value in values])
+
+
+def standardised(column: NDArray[Any]) -> Column:
+    """Count deviations from the mean; among a few alike, a small difference stays small."""
+    if not len(column):
+        return column
+    scale = max(column.std(), _SPREAD * max(column.max(), 0.0)) or 1.0
+    return (column - column.mean()) / scale

@@ -1,7 +1,7 @@
 """The one place where things are wired."""
 
 from collections.abc import AsyncGenerator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from agent_mem.config import Settings
@@ -34,6 +34,5 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
     """Open the database and whatever stands on it; close it all at the end."""
     async with SQLite.open(settings.db) as engine:
         store = Store(engine, settings.owner, indexing)
-        with ExitStack() as opened:
-            meaning = Meaning(store, engine.path, opened)
+        async with Meaning.open(store, engine.path, settings) as meaning:
             yield App(settings, store, Finder(store, meaning, Frequencies()))

@@ -1,14 +1,27 @@
 """Settings, read once, from the environment (`AGENT_MEM_*`)."""
 
+import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, StringConstraints, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agent_mem.errors import InvalidInput
 
 Named = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+OPENAI = "https://api.openai.com/v1"
+
+
+def openai_key(others: dict[str, Any]) -> SecretStr | None:
+    """Take the key that OpenAI's own programs use; no other server is to see it."""
+    key = (
+        os.environ.get("OPENAI_API_KEY")
+        if others.get("embedder_url", "").rstrip("/") == OPENAI
+        else None
+    )
+    return SecretStr(key) if key else None
 
 
 class Settings(BaseSettings):
@@ -35,6 +48,17 @@ class Settings(BaseSettings):
         max_length=1000,
         validation_alias=AliasChoices("AGENT_MEM_PROJECT", "CLAUDE_PROJECT_DIR"),
         description="The project that is meant when none is named; unset means everywhere.",
+    )
+    embedder: Named = Field(
+        default="builtin",
+        description="What finds by meaning: builtin, none, or the name of a model at an endpoint.",
+    )
+    embedder_url: Named = Field(
+        default=OPENAI, description="The endpoint: any that speaks OpenAI's embeddings API."
+    )
+    embedder_key: SecretStr | None = Field(
+        default_factory=openai_key,
+        description="The endpoint's key. For OpenAI itself, OPENAI_API_KEY unless it is set.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="WARNING", description="How much is written to stderr."

@@ -14,6 +14,7 @@ import click
 import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
+from helpers_endpoint import MODEL, serving
 
 from agent_mem.app import open_app
 from agent_mem.cli import output
@@ -57,6 +58,7 @@ def in_process(name: str, settings: Settings, **arguments: object) -> dict[str, 
 
     async def calling() -> dict[str, Any]:
         async with open_app(settings) as app:
+            await app.finder.meaning.load()
             return await output.tool(name)(app, arguments)
 
     return anyio.run(calling)
@@ -271,7 +273,9 @@ def test_status_counts_what_is_stored_and_what_waits(
     assert found["bytes"] >= settings.db.stat().st_size > 0
     assert found["sqlite"] == sqlite3.sqlite_version
     assert (found["owner"], found["agent"], found["project"]) == ("me", "agent", None)
-    assert found["embedder"] is None
+    assert found["embedder"] == "builtin"
+    (model,) = found["models"]
+    assert model.items() >= {"set": True, "embedded": 1, "passages": 1, "trouble": None}.items()
 
 
 def test_status_says_it_in_words(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,10 +283,36 @@ def test_status_says_it_in_words(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("AGENT_MEM_PROJECT", "/src/boat")
     here = run("status").stdout
 
-    assert "recall    works by words; no embedder is set up yet" in everywhere
+    assert "recall    all-MiniLM-L6-v2: 0 of 0 passages embedded\n" in everywhere
     assert "project   everywhere" in everywhere
     assert "project   /src/boat" in here
     assert [line.split() for line in here.splitlines() if "insights" in line] == [["insights", "0"]]
+
+
+def test_status_tells_what_finds_by_meaning(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("remember", "One.")
+    run("recall", "one")
+    ready = run("status").stdout
+    with serving() as api:
+        monkeypatch.setenv("AGENT_MEM_EMBEDDER", MODEL)
+        monkeypatch.setenv("AGENT_MEM_EMBEDDER_URL", api.url)
+        monkeypatch.setenv("AGENT_MEM_EMBEDDER_KEY", "sk-wrong")
+        answering = run("status").stdout
+        api.key = "sk-right"
+        refused = run("status")
+    monkeypatch.setenv("AGENT_MEM_EMBEDDER", "none")
+    alone = run("status").stdout
+
+    assert "recall    all-MiniLM-L6-v2: 1 of 1 passages embedded\n" in ready
+    assert f"embedded; {MODEL}@" in answering
+    assert ": 0 of 1 passages embedded\n" in answering
+    assert "does not work: " in refused.stdout
+    assert "check AGENT_MEM_EMBEDDER_KEY" in refused.stdout
+    assert "sk-" not in refused.output + run("status", "--json").output
+    assert (
+        "recall    by words alone, as AGENT_MEM_EMBEDDER says; all-MiniLM-L6-v2 (not in use): 1 of"
+        " 1 passages embedded\n" in alone
+    )
 
 
 @pytest.mark.parametrize(
@@ -321,7 +351,7 @@ def test_the_shell_completes_commands() -> None:
 
     offered = [item.value for item in completion.get_completions([], "re")]
 
-    assert offered == ["remember", "recall"]
+    assert offered == ["remember", "recall", "reembed"]
 
 
 def test_a_server_with_a_setting_that_makes_no_sense_says_so(env: dict[str, str]) -> None:

@@ -1,26 +1,18 @@
 """The command `doctor`: what is really broken is found, and mended where nothing can be lost."""
 
-import json
-import sqlite3
 import stat
-import sys
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
-from click.testing import CliRunner
+from helpers_doctor import INSIDE, MEANING, OUTSIDE, change, examined, levels, posix, run
 
 from agent_mem.app import open_app
-from agent_mem.cli.main import main
 from agent_mem.config import Settings
 from agent_mem.errors import StorageError
 from agent_mem.records.decision import Decision
 from agent_mem.storage import statements
 from agent_mem.storage.health import library, modes, tighten
-
-posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 
 CORRUPT = "UPDATE passages_fts_data SET block = x'ffff'"
 KEY = "01a1fc02-2963-73cb-b534-6c640c66db30"
@@ -30,36 +22,9 @@ TWICE = """
     INSERT INTO passages
     SELECT 9, owner, record, record_id, 1, kind, agent_name, project, session_id,
         topic, subject, at, valid_from, valid_until, expires_at, importance, terms, labels, size,
-        marks, dates
+        marks, dates, digest
     FROM passages WHERE n = 1
 """
-OUTSIDE = ["sqlite", "place", "modes", "pages", "tables"]
-INSIDE = ["words", "rows", "passages", "totals", "outbox", "corrections", "decisions"]
-
-
-def run(*arguments: str, code: int = 0, **settings: object) -> str:
-    """Run the command in this process, and give what it printed."""
-    env = {f"AGENT_MEM_{name.upper()}": str(value) for name, value in settings.items()}
-    result = CliRunner(env=env).invoke(main, arguments)
-    assert result.exit_code == code, result.output
-    return result.output
-
-
-def examined(*options: str, code: int = 0, **settings: object) -> dict[str, dict[str, str]]:
-    """Give what the doctor found, by check."""
-    told = json.loads(run("doctor", "--json", *options, code=code, **settings))
-    assert told["healthy"] is (code == 0)
-    return {finding["check"]: finding for finding in told["findings"]}
-
-
-def levels(found: dict[str, dict[str, str]], *but: str) -> set[str]:
-    return {finding["level"] for check, finding in found.items() if check not in ("sqlite", *but)}
-
-
-def change(path: Path, *statements: str) -> list[tuple[Any, ...]]:
-    """Change a file behind the program's back."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        return [row for sql in statements for row in db.execute(sql).fetchall()]
 
 
 @pytest.fixture
@@ -73,7 +38,7 @@ def db(settings: Settings) -> Path:
 def test_a_sound_memory_is_sound(db: Path) -> None:
     found = examined()
 
-    assert list(found) == OUTSIDE + INSIDE
+    assert list(found) == OUTSIDE + INSIDE + MEANING
     assert levels(found) == {"ok"}
     assert found["rows"]["text"] == "Every row can be read (rows: 2)."
     assert db.exists()
@@ -86,7 +51,7 @@ def test_each_thing_is_told_in_a_line(db: Path) -> None:
     mended = run("doctor", "--mend").splitlines()
     well = run("doctor").splitlines()
 
-    assert len(sick) == len(well) == len(OUTSIDE + INSIDE)
+    assert len(sick) == len(well) == len(OUTSIDE + INSIDE + MEANING)
     assert (
         "bad   modes        Others on this machine may read memory.db: `agent-mem doctor" in sick[2]
     )

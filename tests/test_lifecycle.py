@@ -11,8 +11,10 @@ import anyio
 import pytest
 from conftest import Server
 from helpers_file import faults, missing
+from helpers_meaning import MEMORIES, QUESTION, remember
 from helpers_wire import Wire, customized, text_of, wired
 
+from agent_mem.app import open_app
 from agent_mem.cli import serve
 from agent_mem.config import Settings
 from agent_mem.server.opening import Opening
@@ -67,7 +69,8 @@ async def test_an_idle_server_ends_cleanly_and_leaves_nothing_behind(
         await wire.use("remember", content="kept")
         assert await end(wire, how) == code
 
-    assert {p.name for p in settings.db.parent.iterdir()} == {"memory.db", "memory.db.lock"}
+    left = {p.name for p in settings.db.parent.iterdir()}
+    assert left == {"memory.db", "memory.db.lock", "memory.db.embedding.lock"}
     assert wire.stderr.read_text(encoding="utf-8") == ""
     assert group_is_gone(wire.process.pid)
     assert faults(settings.db) == []
@@ -283,3 +286,37 @@ def test_taking_stdout_leaves_the_wire_to_the_server_alone(
     with os.fdopen(read, "rb") as pipe:
         assert pipe.read() == b"message"
     assert not inherited
+
+
+async def test_what_is_remembered_is_found_by_its_meaning_within_seconds(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    async with wired(env, tmp_path) as wire:
+        await wire.hello()
+        await wire.use("remember", content=MEMORIES[0])
+        with anyio.fail_after(30):
+            while MEMORIES[0] not in text_of(await wire.use("recall", query=QUESTION)):
+                pass
+        assert await end(wire, None) == 0
+
+    assert wire.stderr.read_text(encoding="utf-8") == ""
+
+
+@pytest.mark.parametrize(("how", "code"), ENDS)
+async def test_the_end_does_not_wait_for_what_is_embedded(
+    how: signal.Signals | None, code: int, env: dict[str, str], settings: Settings, tmp_path: Path
+) -> None:
+    async with open_app(settings) as app:
+        await remember(app, *(f"{MEMORIES[0] * 8} {n}" for n in range(400)))
+    async with wired(env, tmp_path) as wire:
+        await wire.hello()
+        first = text_of(await wire.use("recall", query="llamas"))
+        with anyio.fail_after(30):
+            while "until they are embedded" not in text_of(await wire.use("recall", query="x")):
+                pass
+        with anyio.fail_after(2):
+            assert await end(wire, how) == code
+
+    assert "Found by words alone: the encoder is still loading." in first
+    assert wire.stderr.read_text(encoding="utf-8") == ""
+    assert faults(settings.db) == []

@@ -1,15 +1,20 @@
 """The index in step with its records, and what a search gives besides the tool's answer."""
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from conftest import Call
+from helpers_vectors import DIM, MODEL, embed, filters, vector_of
 
 from agent_mem.app import App
+from agent_mem.recall.embedding import Embedded, embed_some, registering
+from agent_mem.recall.local_index import LocalIndex
 from agent_mem.recall.search import Request
 from agent_mem.recall.similar import overlap
 from agent_mem.records.memory import Memory
@@ -248,3 +253,113 @@ async def test_what_expired_since_is_found_as_of_when_it_was_valid(app: App) -> 
     assert (await app.finder.search(Request("kite"))).hits == []
     then = await app.finder.search(Request("kite", as_of=today - hour / 2))
     assert [hit.record.id for hit in then.hits] == [memory.id]
+
+
+def state(app: App) -> dict[str, Any]:
+    """Tell which passages wait for a vector, which have one, and which have token vectors."""
+    queries = {
+        "waiting": "SELECT n, ticket FROM embedding_queue",
+        "embedded": "SELECT n, seq FROM memory_index WHERE vector IS NOT NULL",
+        "tokens": "SELECT n, tokens FROM passage_tokens",
+    }
+    with closing(sqlite3.connect(app.settings.db)) as db:
+        return {name: dict(db.execute(sql).fetchall()) for name, sql in queries.items()}
+
+
+async def embed_all(app: App) -> None:
+    async def embed(texts: Sequence[str]) -> Sequence[Embedded]:
+        return [Embedded(vector_of(text), text.encode()) for text in texts]
+
+    await app.store.engine.write(registering(app.store, MODEL, DIM))
+    while await embed_some(app.store, MODEL, embed, 40):
+        pass
+
+
+async def test_a_new_passage_waits_for_every_model(app: App) -> None:
+    await app.store.put(Memory(agent_name="a", content="The kite is red."))
+    for model in (MODEL, "another"):
+        await app.store.engine.write(registering(app.store, model, DIM))
+    await app.store.put(Memory(agent_name="a", content="The kite is blue."))
+
+    with closing(sqlite3.connect(app.settings.db)) as db:
+        waiting = db.execute("SELECT model, n FROM embedding_queue").fetchall()
+    assert sorted(waiting) == [("another", 1), ("another", 2), (MODEL, 1), (MODEL, 2)]
+
+
+async def test_facts_that_change_leave_the_vectors_as_they_are(app: App) -> None:
+    memory = Memory(agent_name="a", content="The kite is red.", topic="toys")
+    await app.store.put(memory)
+    await embed_all(app)
+    before = state(app)
+    await app.store.put(memory.model_copy(update={"topic": "kites"}))
+
+    assert state(app) == {**before, "embedded": {1: before["embedded"][1] + 1}}
+    assert before["tokens"] == {1: b"The kite is red."}
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"content": "The kite is BLUE."}, "Ana: The kite is BLUE."),
+        ({"content": "The kite was red!"}, "Ana: The kite was red!"),  # the same terms
+        ({"subject": "Bob"}, "Bob: The kite is red."),
+    ],
+)
+async def test_a_text_that_changes_is_embedded_anew(
+    app: App, change: dict[str, str], text: str
+) -> None:
+    memory = Memory(agent_name="a", content="The kite is red.", subject="Ana")
+    await app.store.put(memory)
+    await embed_all(app)
+    await app.store.put(memory.model_copy(update=change))
+    changed = state(app)
+    await embed_all(app)
+
+    assert changed["embedded"] == changed["tokens"] == {}
+    assert changed["waiting"].keys() == {1}
+    assert state(app)["tokens"] == {1: text.encode()}
+    assert state(app)["waiting"] == {}
+
+
+async def test_a_text_that_changes_while_it_is_embedded_waits_again(app: App) -> None:
+    memory = Memory(agent_name="a", content="The kite is red.")
+    await app.store.put(memory)
+    await embed_all(app)
+    await app.store.put(memory.model_copy(update={"content": "The kite is blue."}))
+
+    async def late(texts: Sequence[str]) -> Sequence[Embedded]:
+        await app.store.put(memory.model_copy(update={"content": "The kite is green."}))
+        return await embed(texts)
+
+    await embed_some(app.store, MODEL, late, 40)
+
+    assert state(app)["embedded"] == {}
+    await embed_all(app)
+    assert state(app)["tokens"] == {1: b"The kite is green."}
+
+
+async def test_a_forgotten_record_has_no_vectors_and_waits_for_none(app: App) -> None:
+    first, second = (Memory(agent_name="a", content=f"{LONG} {n}") for n in range(2))
+    await app.store.put(first)
+    await embed_all(app)
+    await app.store.put(second)
+    await app.store.put(*(m.model_copy(update={"deleted_at": now()}) for m in (first, second)))
+
+    assert state(app) == {"waiting": {}, "embedded": {}, "tokens": {}}
+
+
+async def test_a_passage_whose_number_was_anothers_has_its_own_vector(app: App) -> None:
+    index = LocalIndex(MODEL, DIM, app.settings.db)
+    memory = Memory(agent_name="a", content="The kite is red.")
+    await app.store.put(memory)
+    await embed_all(app)
+    asked = vector_of("The kite is blue.")
+    (before,) = await app.store.engine.read(index.nearest(app.store, asked, filters(), 9))
+    await app.store.put(memory.model_copy(update={"deleted_at": now()}))
+    await app.store.put(Memory(agent_name="a", content="The kite is blue."))
+    between = await app.store.engine.read(index.nearest(app.store, asked, filters(), 9))
+    await embed_all(app)
+    (after,) = await app.store.engine.read(index.nearest(app.store, asked, filters(), 9))
+
+    assert (before.n, between, after.n) == (1, [], 1)
+    assert before.cosine < 0.9 < after.cosine

@@ -1,19 +1,19 @@
 """Write everything to an archive, and read one: for backups, and for moving to another machine."""
 
 import sys
+from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from agent_mem.app import App
 from agent_mem.cli import output
+from agent_mem.cli.progress import embed, progress
 from agent_mem.errors import InvalidInput
-from agent_mem.storage.archive import Seen, dump, load, replacing
+from agent_mem.storage.archive import dump, load, replacing
 from agent_mem.storage.health import family
 from agent_mem.storage.lines import Header
 
@@ -52,16 +52,23 @@ def import_command(file: Path, as_json: bool) -> None:
     """Read the archive FILE into this memory; what is here and as late stays.
 
     Nothing is written unless every line of FILE is sound. Importing again changes nothing.
+    What was read is then embedded; stopped there, `agent-mem reembed` goes on.
     """
     rows = 0
 
-    def counting(done: int, of: int) -> None:
-        nonlocal rows
-        rows = of
-        seen(done, of)
+    async def importing(app: App) -> Counter[str]:
+        with progress("Importing", hidden=as_json) as seen:
 
-    with progress("Importing", hidden=as_json) as seen:
-        written = output.run(lambda app: load(app.store, file, counting))
+            def counting(done: int, of: int) -> None:
+                nonlocal rows
+                rows = of
+                seen(done, of)
+
+            written = await load(app.store, file, counting)
+        await embed(app, hidden=as_json)
+        return written
+
+    written = output.run(importing)
     had = rows - written.total()
     if as_json:
         output.print_json({"rows": rows, "written": written.total(), "records": dict(+written)})
@@ -87,13 +94,3 @@ def refuse_the_database(app: App, file: Path) -> None:
     """
     if file.resolve() in family(app.settings.db.expanduser().resolve()):
         raise InvalidInput(f"{file} is the memory itself: export it to another file.")
-
-
-@contextmanager
-def progress(what: str, *, hidden: bool) -> Generator[Seen]:
-    """Show a bar on stderr, if that is a terminal."""
-    console = Console(stderr=True)
-    off = hidden or not console.is_terminal
-    with Progress(console=console, disable=off, transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)

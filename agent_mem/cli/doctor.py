@@ -12,6 +12,7 @@ from agent_mem.app import open_app
 from agent_mem.cli import output
 from agent_mem.config import read
 from agent_mem.errors import AgentMemError
+from agent_mem.recall.survey import checkup, mending, rewriting
 from agent_mem.storage.contents import inside, mend
 from agent_mem.storage.health import Cure, Finding, outside, tighten
 
@@ -26,7 +27,7 @@ def doctor_command(mending: bool, as_json: bool) -> None:
 
     The exit code is 1 if anything is bad.
     """
-    found, mended = anyio.run(partial(checkup, mending=mending))
+    found, mended = anyio.run(partial(visit, mending=mending))
     healthy = all(finding.level != "bad" for finding in found)
     if as_json:
         findings = [{"check": f.check, "level": f.level, "text": f.text} for f in found]
@@ -40,7 +41,7 @@ def doctor_command(mending: bool, as_json: bool) -> None:
     click.get_current_context().exit(0 if healthy else 1)
 
 
-async def checkup(*, mending: bool) -> tuple[list[Finding], list[str]]:
+async def visit(*, mending: bool) -> tuple[list[Finding], list[str]]:
     """Look; if asked to, mend and look again. Tell what is, and what was done."""
     found = await examine()
     cures: set[Cure] = {finding.cure for finding in found if finding.cure}
@@ -62,18 +63,27 @@ async def examine() -> list[Finding]:
         if not any(finding.stops for finding in found):
             async with open_app(settings) as app:
                 found += await inside(app.store)
+                path = settings.db.expanduser().resolve()
+                found += await checkup(app.store, path, app.finder.meaning)
     return found
 
 
 async def treat(cures: set[Cure], done: list[str]) -> None:
     """Mend what can be mended without loss."""
     settings = read()
+    path = settings.db.expanduser().resolve()
     if "modes" in cures:
-        tighten(settings.db.expanduser().resolve())
+        tighten(path)
         done.append("The files are yours alone.")
     if cures - {"modes"}:
         async with open_app(settings) as app:
             done += await mend(app.store, cures)
+            if "vectors" in cures:
+                count = await app.store.engine.write(mending(app.store))
+                done.append(f"Vectors were asked for or removed (passages: {count}).")
+            if "files" in cures:
+                count = await rewriting(app.store, path)
+                done.append(f"The files of the vector indexes were made anew (indexes: {count}).")
 
 
 @contextmanager

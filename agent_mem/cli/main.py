@@ -11,6 +11,7 @@ COMMANDS = {
     "remember": "Remember something.",
     "recall": "Find what was remembered, logged or decided.",
     "status": "Tell what is stored, and where.",
+    "reembed": "Embed what waits, or everything anew.",
     "seed": "Load a pack of skills and bindings.",
     "demo": "Play a session through a real server, on this repository's own history.",
     "export": "Write everything to a JSONL archive.",

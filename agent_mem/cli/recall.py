@@ -1,6 +1,7 @@
 """Find what was remembered, from the shell; `--explain` shows what each score is made of."""
 
 from dataclasses import fields
+from functools import partial
 from textwrap import indent
 from typing import Any
 
@@ -27,13 +28,22 @@ INDENT = "    "
 def recall_command(as_json: bool, explain: bool, **options: object) -> None:
     """Find what was remembered, logged or decided; `-` reads TEXT from stdin."""
     arguments = output.given(options)
-    answer = output.run(
-        lambda app: explained(app, arguments) if explain else RECALL(app, arguments)
-    )
+    answer, trouble = output.run(partial(found, arguments, explain=explain))
     if as_json:
         output.print_json(answer)
-    else:
-        show(answer, output.console())
+        return
+    show(answer, output.console())
+    if trouble:
+        click.echo(output.plain(trouble))
+
+
+async def found(
+    arguments: dict[str, Any], app: App, *, explain: bool
+) -> tuple[dict[str, Any], str | None]:
+    """Find by meaning, too, and tell why if that is not possible."""
+    await app.finder.meaning.load()
+    answer = await (explained(app, arguments) if explain else RECALL(app, arguments))
+    return answer, app.finder.meaning.trouble
 
 
 async def explained(app: App, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import click
 
 from agent_mem.app import App
 from agent_mem.cli import output
+from agent_mem.cli.progress import embed
 from agent_mem.errors import NotFound
 from agent_mem.records.binding import Binding
 from agent_mem.records.record import Record, named_id
@@ -28,7 +29,14 @@ PACKS = {
 @output.as_json
 def seed_command(pack: str, as_json: bool) -> None:
     """Load a PACK of skills and bindings; loading it again changes nothing."""
-    answer = output.run(lambda app: load(app, pack))
+
+    async def seeding(app: App) -> dict[str, Any]:
+        answer = await load(app, pack)
+        if answer["new"]:
+            await embed(app, hidden=as_json)
+        return answer
+
+    answer = output.run(seeding)
     if as_json:
         output.print_json(answer)
         return

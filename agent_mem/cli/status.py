@@ -7,6 +7,7 @@ import click
 from agent_mem import __version__
 from agent_mem.app import App
 from agent_mem.cli import output
+from agent_mem.recall.survey import survey
 from agent_mem.records import RECORDS
 from agent_mem.storage import statements
 from agent_mem.storage.migrations import steps
@@ -42,7 +43,10 @@ async def status(app: App) -> dict[str, Any]:
         "owner": settings.owner,
         "agent": settings.agent,
         "project": settings.project,
-        "embedder": None,
+        "embedder": settings.embedder,
+        "models": [
+            m._asdict() for m in await survey(app.store, path.resolve(), app.finder.meaning)
+        ],
         **await app.store.engine.read(figures(app)),
     }
 
@@ -73,9 +77,22 @@ def sentences(found: dict[str, Any]) -> dict[str, str]:
         "owner": found["owner"],
         "agent": found["agent"],
         "project": found["project"] or "everywhere",
-        "recall": "works by words; no embedder is set up yet, so it does not search by meaning",
+        "recall": "; ".join([*alone(found["embedder"]), *map(capable, found["models"])]),
         "sync": f"records waiting for it: {found['waiting']}",
     }
+
+
+def alone(embedder: str) -> list[str]:
+    return ["by words alone, as AGENT_MEM_EMBEDDER says"] if embedder == "none" else []
+
+
+def capable(model: dict[str, Any]) -> str:
+    """Say of a model what it does for recall."""
+    if model["trouble"]:
+        return f"{model['model']} does not work: {model['trouble']}"
+    done = f"{model['embedded']} of {model['passages']} passages embedded"
+    file = f", in an index of {size(model['bytes'])}" if model["bytes"] else ""
+    return f"{model['model']}{'' if model['set'] else ' (not in use)'}: {done}{file}"
 
 
 def size(count: int) -> str:

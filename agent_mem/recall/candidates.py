@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from agent_mem.recall.features import Sense
 from agent_mem.recall.frequencies import Corpus
@@ -51,24 +53,42 @@ def gather(
     allowed = frozenset(row["n"] for row in rows if row["allowed"])
     if query.phrases:
         allowed &= found.keys()
-    sense = (yield from sensed(store, list(links), corpus, meant)) if meant else None
+    sense = (yield from sensed(store, passages, corpus, meant)) if meant else None
     return Pool(passages, allowed, sense)
 
 
-def sensed(store: Store, keys: Sequence[int], corpus: Corpus, meant: Meant) -> Transaction[Sense]:
-    """Fetch what the encoder says of some passages; a rare word of the query counts more."""
+def sensed(
+    store: Store, passages: Sequence[Passage], corpus: Corpus, meant: Meant
+) -> Transaction[Sense]:
+    """Fetch what the encoder says of some passages."""
+    keys = [passage.n for passage in passages]
     cosines = yield from meant.index.cosines(store, meant.vector, keys)
-    tokens = yield store.query("memory_index.tokens", model=meant.model, among=list(keys))
-    weights = [max(map(corpus.weight, terms(word)), default=0.0) for word in meant.words]
-    if not any(weights):
-        weights = [1.0] * len(weights)
-    return Sense(meant.tokens, weights, {row["n"]: row["tokens"] for row in tokens}, cosines)
+    rows = yield store.query("memory_index.tokens", model=meant.model, among=keys)
+    tokens = {row["n"]: row["tokens"] for row in rows}
+    return Sense(meant.tokens, telling(meant.words, passages, corpus), tokens, cosines)
+
+
+def telling(
+    words: Sequence[str], passages: Iterable[Passage], corpus: Corpus
+) -> NDArray[np.float64]:
+    """Weigh the words of a query: a rare one tells more, and the name of who speaks nothing.
+
+    Whom it is about is a feature of its own.
+    """
+    subjects = {passage.subject for passage in passages if passage.subject}
+    names = {name for subject in subjects for name in subject.lower().split()}
+    weights = np.array([max(map(corpus.weight, terms(word)), default=0.0) for word in words])
+    others = np.array([word not in names for word in words], np.bool_)
+    weights = weights * others if (weights * others).any() else weights
+    return weights / weights.sum() if weights.any() else np.full(len(words), 1 / (len(words) or 1))
 
 
 def by_words(
     store: Store, query: Query, corpus: Corpus, filters: Mapping[str, Any]
 ) -> Transaction[list[Row]]:
     """Find passages by full text, the best first."""
+    if not query.terms:  # it says stop words only, which may yet mean something
+        return []
     found: dict[int, Row] = {}
     most = WIDER * CANDIDATES
     ranked = sum(corpus.frequencies.get(term, 0) for term in query.terms) <= CHEAP
@@ -142,6 +162,5 @@ def linked(store: Store, found: Iterable[int]) -> Transaction[Links]:
 def passage(row: Row, link: tuple[int | None, int | None] = (None, None)) -> Passage:
     """Read a row of the index: the columns `shape`, in their order."""
     # A row of a driver iterates over its values; by name would be much slower.
-    *values, at, _ = cast("Iterable[Any]", row)
-    previous, following = link
-    return Passage(*values, previous=previous, next=following, at=datetime.fromisoformat(at))
+    *values, _ = cast("Iterable[Any]", row)
+    return Passage._make([*values, *link])

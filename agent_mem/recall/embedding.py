@@ -5,8 +5,9 @@ that was switched off, loses nothing, and a new model begins where it was stoppe
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -15,7 +16,7 @@ from agent_mem.recall.index import embedded
 from agent_mem.recall.passages import split
 from agent_mem.recall.vectors import Vector, quantised
 from agent_mem.records import FINDABLE
-from agent_mem.records.record import Findable
+from agent_mem.records.record import Findable, Record
 from agent_mem.storage.statements import Row, Transaction
 from agent_mem.storage.store import Store
 
@@ -31,10 +32,52 @@ class Embedded(NamedTuple):
 Embed = Callable[[Sequence[str]], Awaitable[Sequence[Embedded]]]
 
 
+class Source(Protocol):
+    """What makes vectors of texts."""
+
+    async def open(self) -> str:
+        """Get ready, and name the model.
+
+        Raises:
+            EncoderUnavailable, EmbedderRefused: it cannot be used.
+        """
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[Embedded]:
+        """Make the vectors of texts, in their order.
+
+        Raises:
+            EmbedderRefused, EmbedderUnreachable: it makes none, or none now.
+        """
+        ...
+
+
+class Model(NamedTuple):
+    """What the database says of a model."""
+
+    dim: int
+    complete: bool
+    """All passages have been embedded with it once."""
+    file: str | None
+    """Its index, as it was last written."""
+
+
+def models(store: Store) -> Transaction[dict[str, Model]]:
+    """List the models that passages are embedded with, by name."""
+    rows = yield store.query("memory_index.models")
+    return {r["model"]: Model(r["dim"], bool(r["complete"]), r["file"]) for r in rows}
+
+
+def waiting(store: Store, model: str) -> Transaction[int]:
+    """Count the passages that wait for a model."""
+    (row,) = yield store.query("memory_index.waiting", model=model)
+    return row["n"]
+
+
 class Waiting(NamedTuple):
     ticket: int
     text: str | None
-    """None if the passage is gone."""
+    """None if the passage is gone, or cannot be read."""
 
 
 def registering(store: Store, model: str, dim: int) -> Transaction[None]:
@@ -43,20 +86,35 @@ def registering(store: Store, model: str, dim: int) -> Transaction[None]:
         yield store.query("memory_index.enqueue_all", model=model)
 
 
-async def embed_some(store: Store, model: str, embed: Embed, most: int) -> int:
+class Share(NamedTuple):
+    """Which of those that wait: several workers each take their own."""
+
+    number: int = 0
+    of: int = 1
+
+
+WHOLE = Share()
+
+
+async def embed_some(
+    store: Store, model: str, embed: Embed, most: int, share: Share = WHOLE
+) -> int:
     """Embed the latest passages that wait for a model, in one batch; tell how many waited."""
-    waiting = await store.engine.read(reading(store, model, most))
-    texts = [item.text for item in waiting if item.text is not None]
+    found = await store.engine.read(reading(store, model, most, share))
+    texts = [item.text for item in found if item.text is not None]
     made = iter(await embed(texts) if texts else ())
-    done = [(item.ticket, None if item.text is None else next(made)) for item in waiting]
+    done = [(item.ticket, None if item.text is None else next(made)) for item in found]
     if done:
         await store.engine.write(keeping(store, model, done))
     return len(done)
 
 
-def reading(store: Store, model: str, most: int) -> Transaction[list[Waiting]]:
+def reading(
+    store: Store, model: str, most: int, share: Share = WHOLE
+) -> Transaction[list[Waiting]]:
     """Read the texts of what waits, each as it is embedded: with who said it in front."""
-    rows = yield store.query("memory_index.queued", model=model, limit=most)
+    params = {"model": model, "limit": most, "share": share.number, "shares": share.of}
+    rows = yield store.query("memory_index.queued", **params)
     known: dict[str, Findable | None] = {}
     found: list[Waiting] = []
     for row in rows:
@@ -64,18 +122,25 @@ def reading(store: Store, model: str, most: int) -> Transaction[list[Waiting]]:
         if key is not None and key not in known:
             known[key] = yield from findable(store, row)
         about = known[key] if key is not None else None
-        found.append(Waiting(row["ticket"], None if about is None else text_of(about, row["part"])))
+        found.append(Waiting(row["ticket"], text_of(about, row["part"] or 0)))
     return found
 
 
 def findable(store: Store, row: Row) -> Transaction[Findable | None]:
+    """Read the record of a passage; None if it is gone, or cannot be read."""
     theirs = replace(store, owner=row["owner"])
-    record = yield from theirs.getting(FINDABLE[row["record"]], UUID(row["record_id"]))
+    record: Record | None = None
+    with suppress(ValueError):
+        record = yield from theirs.getting(FINDABLE[row["record"]], UUID(row["record_id"]))
     return record.findable() if record else None
 
 
-def text_of(about: Findable, part: int) -> str:
-    start, end = split(about.text)[part]
+def text_of(about: Findable | None, part: int) -> str | None:
+    """Cut a passage out of its record's text; None if it is not there."""
+    spans = split(about.text) if about else []
+    if about is None or part >= len(spans):
+        return None
+    start, end = spans[part]
     return embedded(about, about.text[start:end])
 
 
@@ -101,3 +166,12 @@ def forgetting(store: Store, model: str) -> Transaction[None]:
     """Forget a model and all that it made; it begins anew when it is used again."""
     for name in ("drop_queue", "drop_vectors", "drop_all_tokens", "drop_model"):
         yield store.query(f"memory_index.{name}", model=model)
+
+
+def renewing(store: Store, model: str, dim: int) -> Transaction[None]:
+    """Ask for all of a model's vectors anew; the old ones serve until then, if they are as long."""
+    if (yield from models(store))[model].dim != dim:
+        yield from forgetting(store, model)
+        yield from registering(store, model, dim)
+    else:
+        yield store.query("memory_index.enqueue_again", model=model)

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import accumulate
 from math import exp
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +17,20 @@ from agent_mem.recall.words import terms
 
 _REACH: Final = (0.7, 0.5)
 """What a word counts that stands one, or two, passages away in the session."""
-_SESSION_BEST: Final = 3
+_SESSION_BEST: Final = 2
 _FADING: Final = 7.0
 """In how many days the agreement of two dates fades to 1/e."""
 _SPREAD: Final = 0.25
 """The least deviation that counts, as a share of the highest value."""
+_UNIT: Final = 127.0**2
+"""What the product of two int8 vectors is that are the same, and of unit length."""
+_FAINT: Final = 0.02
+"""The least deviation of similarities that counts."""
 
 Column = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 """One row a passage, one column a word of the query."""
+Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +39,8 @@ class Sense:
 
     asked: NDArray[np.float32]
     """One row for each word piece of the query that says something."""
-    weights: Sequence[float]
-    """What each of these counts."""
+    weights: NDArray[np.float64]
+    """What each of these counts; their sum is 1."""
     tokens: Mapping[int, bytes]
     """The passages' token vectors as int8, by `Passage.n`."""
     cosines: Mapping[int, float]
@@ -55,8 +61,6 @@ def features(
     before, after = places(passages)
     columns = {
         "words": standardised(words),
-        "neighbours": standardised(beside(gains, before, after)),
-        "session": standardised(sessions(passages, words)),
         "reply": standardised(replies(passages, words, before)),
         "subject": subjects(query, passages),
         "dates": dates(query, passages),
@@ -65,21 +69,24 @@ def features(
         "name": marked(passages, NAME * (query.wants == "name")),
         "phrase": phrases(query, passages),
     }
-    return columns if sense is None else columns | meanings(passages, sense, before, after)
+    if sense:
+        return columns | meanings(passages, sense, before, after)
+    return columns | {
+        "neighbours": standardised(beside(gains, before, after)),
+        "session": standardised(sessions(passages, words)),
+    }
 
 
 def meanings(
-    passages: Sequence[Passage], sense: Sense, before: NDArray[np.int64], after: NDArray[np.int64]
+    passages: Sequence[Passage], sense: Sense, before: Places, after: Places
 ) -> dict[str, Column]:
-    """Compute the features that an encoder adds."""
+    """Compute the features that an encoder gives; they replace those of words about neighbours."""
     gains = late_interaction(passages, sense)
-    own = gains.sum(axis=1)
     cosines = [sense.cosines.get(passage.n) for passage in passages]
     return {
-        "meaning": standardised(own),
-        "meaning beside": standardised(beside(gains, before, after)),
-        "meaning of session": standardised(sessions(passages, own)),
-        "cosine": standardised(filled(cosines)),
+        "meaning": standardised(gains.sum(axis=1), _FAINT),
+        "neighbours": standardised(beside(gains, before, after), _FAINT),
+        "cosine": standardised(filled(cosines), _FAINT),
         "question": marked(passages, QUESTION),
     }
 
@@ -87,8 +94,8 @@ def meanings(
 def late_interaction(passages: Sequence[Passage], sense: Sense) -> Matrix:
     """Compare each word piece of the query with the best of each passage: ColBERT's MaxSim.
 
-    O. Khattab and M. Zaharia, "ColBERT", SIGIR 2020; the similarities squared, and weighted. A
-    passage that has no token vectors yet gets what the others have on average.
+    O. Khattab and M. Zaharia, "ColBERT", SIGIR 2020; each similarity is weighted by how much its
+    word tells. A passage that has no token vectors yet gets what the others have on average.
     """
     width = sense.asked.shape[1]
     pieces = [sense.tokens.get(passage.n, b"") for passage in passages]
@@ -99,7 +106,7 @@ def late_interaction(passages: Sequence[Passage], sense: Sense) -> Matrix:
     rows = np.frombuffer(b"".join(pieces), np.int8).reshape(-1, width).astype(np.float32)
     starts = [0, *accumulate(len(pieces[i]) // width for i in known)][:-1]
     best = np.maximum.reduceat(rows @ sense.asked.T, starts, axis=0)
-    gains[known] = np.square(np.maximum(best, 0)) * np.asarray(sense.weights)
+    gains[known] = np.maximum(best, 0) / _UNIT * sense.weights
     unknown = np.ones(len(passages), np.bool_)
     unknown[known] = False
     gains[unknown] = gains[known].mean(axis=0)
@@ -116,7 +123,7 @@ def word_gains(asked: Sequence[str], held: Sequence[list[str]], corpus: Corpus) 
     return gains
 
 
-def places(passages: Sequence[Passage]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def places(passages: Sequence[Passage]) -> tuple[Places, Places]:
     """Find where the passage before, and the one after, each passage is in the list; -1 is nowhere.
 
     A link that one of two neighbours has is enough: the other one need not know it.
@@ -132,7 +139,7 @@ def places(passages: Sequence[Passage]) -> tuple[NDArray[np.int64], NDArray[np.i
     return np.array(before, np.int64), np.array(after, np.int64)
 
 
-def beside(gains: Matrix, *ways: NDArray[np.int64]) -> Column:
+def beside(gains: Matrix, *ways: Places) -> Column:
     """Add up what the neighbours' words add to a passage's own: of each, what it lacks."""
     padded = np.vstack([gains, np.zeros((1, gains.shape[1]))])  # the place -1 has nothing
     best = np.zeros_like(gains)
@@ -157,7 +164,7 @@ def sessions(passages: Sequence[Passage], own: Column) -> Column:
     return found
 
 
-def replies(passages: Sequence[Passage], words: Column, before: NDArray[np.int64]) -> Column:
+def replies(passages: Sequence[Passage], words: Column, before: Places) -> Column:
     """Take the BM25 of the question, asked by someone else, that a passage comes right after."""
     found = np.zeros(len(passages))
     order: list[int] = before.tolist()
@@ -191,7 +198,7 @@ def dates(query: Query, passages: Sequence[Passage]) -> Column:
 
 
 def days(passage: Passage) -> list[tuple[int, int]]:
-    day = passage.at.toordinal()
+    day = date.fromisoformat(passage.at[:10]).toordinal()
     pairs = (pair.split("-") for pair in passage.dates.split())
     return [(day, day + 1), *((int(start), int(end)) for start, end in pairs)]
 
@@ -223,9 +230,9 @@ def filled(values: Sequence[float | None]) -> Column:
     return np.array([mean if value is None else value for value in values])
 
 
-def standardised(column: NDArray[Any]) -> Column:
+def standardised(column: Column, least: float | None = None) -> Column:
     """Count deviations from the mean; among a few alike, a small difference stays small."""
     if not len(column):
         return column
-    scale = max(column.std(), _SPREAD * max(column.max(), 0.0)) or 1.0
-    return (column - column.mean()) / scale
+    floor = _SPREAD * max(column.max(), 0.0) if least is None else least
+    return (column - column.mean()) / (max(column.std(), floor) or 1.0)

@@ -4,38 +4,32 @@ Every process has one. The database says what changed, in order, so that each re
 what any process has written since. The file is only where the next process begins.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final, Protocol
 
-import numpy as np
 from anyio.to_thread import run_sync
 
+from agent_mem.errors import StorageError
 from agent_mem.recall import mapped
-from agent_mem.recall.mapped import BadIndex, Description, Parts
-from agent_mem.recall.vectors import (
-    NEVER,
-    Block,
-    Names,
-    Near,
-    Vector,
-    Wanted,
-    block,
-    cosines,
-    nearest,
-)
+from agent_mem.recall.held import Held
+from agent_mem.recall.mapped import BadIndex, Description
+from agent_mem.recall.vectors import NEVER, Near, Vector
 from agent_mem.records.record import uuid7
-from agent_mem.storage.statements import Row, Transaction
+from agent_mem.storage.statements import Transaction
 from agent_mem.storage.store import Store
+
+logger = logging.getLogger(__name__)
 
 BATCH: Final = 1_000
 """Rows that are taken in at a time."""
 AT_ONCE: Final = 2
 """How many batches a recall waits for; the rest comes in the background."""
 WORTH: Final = 1_000
-"""Rows that are not in the file, from which on it is written again …"""
+"""Changes that are not in the file, from which on it is written again …"""
 SHARE: Final = 4
 """… if they are this part of those that are: each row is then written only some times."""
 
@@ -59,162 +53,125 @@ class VectorIndex(Protocol):
 class LocalIndex:
     """A `VectorIndex` of this process."""
 
-    def __init__(self, model: str, dim: int, path: Path) -> None:
+    def __init__(self, model: str, dim: int, path: Path, worth: int = WORTH) -> None:
+        """Begin with nothing.
+
+        Args:
+            model: whose vectors these are.
+            dim: how long they are.
+            path: the database's file, beside which the index has its own.
+            worth: the changes that are worth writing a file.
+        """
         self.model = model
         self.dim = dim
         self.path = path
-        self.behind = True
-        """There was more to take in than a recall can wait for."""
-        self._lock = Lock()
-        self._restart(Block.of(0, dim), [], 0)
-
-    def _restart(self, base: Block, names: Iterable[str], seq: int) -> None:
-        self._base = base
-        self._tail = Block.of(WORTH, self.dim)
-        self._size = 0
-        self._alive = np.ones(len(base.keys) + WORTH, np.bool_)
-        self._places = np.full(int(base.keys.max(initial=0)) + WORTH, -1, np.int32)
-        self._places[base.keys] = np.arange(len(base.keys))
-        self._names = Names(names)
-        self._seq = seq
+        self.worth = worth
+        self._held = Held.nothing(model, dim, None)
 
     def nearest(
         self, store: Store, asked: Vector, filters: Mapping[str, Any], limit: int
     ) -> Transaction[list[Near]]:
         """Take in what is new, and find."""
-        yield from self.catching_up(store)
-        with self._lock:
-            wanted, size = Wanted(filters, self._names), len(self._base.keys)
-            parts = [(self._base, self._alive[:size]), (self._newer(), self._alive[size:])]
-        return nearest(parts, asked, wanted, limit)
+        held = yield from self.catching_up(store)
+        return held.nearest(asked, {"owner": store.owner, **filters}, limit)
 
     def cosines(
         self, store: Store, asked: Vector, keys: Sequence[int]
     ) -> Transaction[dict[int, float]]:
         """Take in what is new, and compare some passages."""
-        yield from self.catching_up(store)
-        with self._lock:
-            known = [key for key in keys if key < len(self._places) and self._places[key] >= 0]
-            places, size = self._places[known], len(self._base.keys)
-            old = places < size
-            rows = np.zeros((len(known), self.dim), np.int8)
-            rows[old] = self._base.rows[places[old]]
-            rows[~old] = self._tail.rows[places[~old] - size]
-        return dict(zip(known, cosines(rows, asked).tolist(), strict=True))
+        held = yield from self.catching_up(store)
+        return held.cosines(asked, keys)
 
-    def catching_up(self, store: Store, batches: int = AT_ONCE) -> Transaction[None]:
-        """Take in what any process has written, some batches of it."""
+    def catching_up(self, store: Store, held: Held | None = None) -> Transaction[Held]:
+        """Take in what any process has written, some batches of it.
+
+        Args:
+            store: whose database it is in.
+            held: what to add it to, if not to what is searched now.
+        """
+        held = held or self._held
         (latest,) = yield store.query("memory_index.latest", model=self.model)
-        for _ in range(batches):
-            if self._seq >= latest["seq"]:
+        if latest["life"] != held.about.life:  # what is held was forgotten
+            held = self._held = Held.nothing(self.model, self.dim, latest["life"])
+        for _ in range(AT_ONCE):
+            if held.seq >= latest["seq"]:
                 break
-            params = {"model": self.model, "seq": self._seq, "limit": BATCH, "never": NEVER}
-            self._take((yield store.query("memory_index.tail", **params)))
-        self.behind = self._seq < latest["seq"]
+            params = {"model": self.model, "seq": held.seq, "limit": BATCH, "never": NEVER}
+            held.take((yield store.query("memory_index.tail", **params)))
+        held.behind = held.seq < latest["seq"]
+        return held
 
-    def _newer(self) -> Block:
-        return self._tail.first(self._size)
-
-    def _take(self, rows: Sequence[Row]) -> None:
-        """Take in changes, in their order; those that another thread has taken in are none."""
-        with self._lock:
-            new = [row for row in rows if row["seq"] > self._seq]
-            if new:
-                self._make_room(len(new), max(row["n"] for row in new))
-                self._kill([row["n"] for row in new])
-                self._append(block([r for r in new if r["vector"]], self._names, self.dim))
-                self._seq = new[-1]["seq"]
-
-    def _make_room(self, more: int, highest: int) -> None:
-        if highest >= len(self._places):
-            wider = np.full(2 * highest + 1, -1, np.int32)
-            wider[: len(self._places)] = self._places
-            self._places = wider
-        if self._size + more > len(self._tail.keys):
-            tail = Block.of(2 * (self._size + more), self.dim)
-            tail.put(0, self._newer())
-            alive = np.ones(len(self._base.keys) + len(tail.keys), np.bool_)
-            alive[: len(self._alive)] = self._alive
-            self._tail, self._alive = tail, alive
-
-    def _kill(self, keys: list[int]) -> None:
-        places = self._places[keys]
-        self._alive[places[places >= 0]] = False
-        self._places[keys] = -1
-
-    def _append(self, rows: Block) -> None:
-        self._tail.put(self._size, rows)
-        first = len(self._base.keys) + self._size
-        self._places[rows.keys] = np.arange(first, first + len(rows.keys))
-        self._size += len(rows.keys)
+    async def catch_up(self, store: Store, held: Held | None = None) -> Held:
+        """Take in all that is new."""
+        held = await store.engine.read(self.catching_up(store, held))
+        while held.behind:
+            held = await store.engine.read(self.catching_up(store, held))
+        return held
 
     async def load(self, store: Store) -> None:
         """Begin with the file if it is good, and take in all that is newer.
 
         Whatever is wrong with the file, the database has all that was in it.
         """
+        noted = await store.engine.read(self._noted(store))
         with suppress(BadIndex):
-            path, expected = await store.engine.read(self._expected(store))
-            about, base = await run_sync(mapped.read, path, expected)
-            with self._lock:
-                self._restart(base, about.names, about.seq)
+            if noted:
+                path = self.path.with_name(noted["name"])
+                held = Held(*await run_sync(mapped.read, path, noted))
+                self._held = await self.catch_up(store, held)  # it is whole before it is searched
         await self.catch_up(store)
 
-    async def catch_up(self, store: Store) -> None:
-        """Take in all that is new."""
-        self.behind = True
-        while self.behind:
-            await store.engine.read(self.catching_up(store))
-
-    def _expected(self, store: Store) -> Transaction[tuple[Path, dict[str, Any]]]:
-        """Ask the database what the file has to be."""
-        (replica,) = yield store.query("memory_index.replica")
-        models = yield store.query("memory_index.models")
-        (mine,) = [row for row in models if row["model"] == self.model]
-        name = mine["file"] or "no file"
-        expected = {"replica": str(replica["id"]), "model": self.model, "dim": self.dim}
-        return self.path.with_name(name), {**expected, "name": name, "seq": mine["file_seq"]}
+    def _noted(self, store: Store) -> Transaction[dict[str, Any] | None]:
+        """Ask the database what the file has to be; None if there is none."""
+        for row in (yield store.query("memory_index.models")):
+            if row["model"] == self.model and row["file"]:
+                about = {"name": row["file"], "seq": row["file_seq"], "life": row["life"]}
+                return {**about, "model": self.model, "dim": self.dim}
+        return None
 
     async def save(self, store: Store) -> None:
-        """Write the file anew if much has changed since, and begin with it. One process at a time.
+        """Write the file anew if much has changed since. One process at a time may do so."""
+        if self._grown:
+            noted = await store.engine.read(self._noted(store))
+            if noted and noted["name"] != self._held.about.name:
+                await self.load(store)  # another process has written it
+        if self._grown:
+            await self._write(store)
 
-        Where there is no space for it, the next process has to take in more.
+    @property
+    def _grown(self) -> bool:
+        return self._held.changes >= max(self.worth, self._held.in_file // SHARE)
+
+    async def _write(self, store: Store) -> None:
+        """Write a file and begin with it.
+
+        Where that fails, the next process has to take in more, and this one does not try again
+        until as much has changed.
         """
-        if self._size < max(WORTH, len(self._base.keys) // SHARE):
+        self._held.changes = 0
+        about, parts = self._held.view(f"{self.path.name}.{uuid7().hex}.vectors")
+        file = self.path.with_name(str(about.name))
+        try:
+            await run_sync(mapped.write, file, about, parts)
+            current = await store.engine.write(self._noting(store, about))
+        except (OSError, StorageError):
+            logger.warning("The vector index cannot be written to %s.", file, exc_info=True)
+            remove(file)
             return
-        (replica,) = await store.rows("memory_index.replica")
-        about, parts = self._view(str(replica["id"]))
-        with suppress(OSError):
-            await run_sync(mapped.write, self.path.with_name(about.name), about, parts)
-            await store.engine.write(self._noting(store, about))
-            await self.load(store)
+        await self.load(store)
+        # Each name is followed by 32 hexadecimal digits, so that no other database's file fits.
+        for path in self.path.parent.glob(f"{escape(self.path.name)}.{'?' * 32}.vectors"):
+            if path.name not in current:
+                remove(path)
 
-    def _view(self, replica: str) -> tuple[Description, Parts]:
-        """Choose what lives at this moment; rows are never changed, so none is copied."""
-        with self._lock:
-            old = len(self._base.keys)
-            parts = [
-                (self._base, np.flatnonzero(self._alive[:old])),
-                (self._newer(), np.flatnonzero(self._alive[old : old + self._size])),
-            ]
-            about = Description(
-                name=f"{self.path.name}.{uuid7().hex}.vectors",
-                replica=replica,
-                model=self.model,
-                dim=self.dim,
-                seq=self._seq,
-                size=sum(len(chosen) for _, chosen in parts),
-                names=self._names.all(),
-            )
-        return about, parts
-
-    def _noting(self, store: Store, about: Description) -> Transaction[None]:
-        """Make the new file the one that counts, and remove those that count no more."""
+    def _noting(self, store: Store, about: Description) -> Transaction[set[str]]:
+        """Make a new file the one that counts; list those that do."""
         params = {"model": self.model, "file": about.name, "seq": about.seq}
         yield store.query("memory_index.note_file", **params)
-        models = yield store.query("memory_index.models")
-        current = {row["file"] for row in models}
-        for path in self.path.parent.glob(f"{self.path.name}.*.vectors"):
-            if path.name not in current:
-                with suppress(OSError):  # another process has it open, where that keeps a file
-                    path.unlink()
+        return {row["file"] for row in (yield store.query("memory_index.models"))}
+
+
+def remove(path: Path) -> None:
+    """Remove a file, unless another process has it open, where that keeps it."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)

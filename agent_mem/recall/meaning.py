@@ -1,38 +1,41 @@
-"""Meaning beside words: the encoder and the vector index, loaded and fed in the background.
+"""Meaning beside words: what a query means, by the encoder that is shipped or by an endpoint.
 
-Recall never waits for them: it asks what a query means, and goes by words where it is not told.
+Recall never waits for what is loaded or embedded in the background: it goes by words, or by the
+built-in vectors, where it is not told more.
 """
 
-import logging
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import anyio
-from anyio.to_thread import run_sync
+import numpy as np
 
-from agent_mem.errors import EncoderUnavailable, StorageError
-from agent_mem.recall.embedding import Embedded, embed_some, registering
+from agent_mem.config import Settings
+from agent_mem.errors import (
+    AgentMemError,
+    EmbedderRefused,
+    EncoderUnavailable,
+    InvalidInput,
+)
+from agent_mem.recall.builtin import Builtin
+from agent_mem.recall.embedding import Source, forgetting, models
+from agent_mem.recall.feeding import Seen, unseen
 from agent_mem.recall.local_index import LocalIndex, VectorIndex
+from agent_mem.recall.remote import Remote
+from agent_mem.recall.space import FEW, Space
 from agent_mem.recall.vectors import Vector
 from agent_mem.recall.words import terms
 from agent_mem.storage.lock import FileLock
-from agent_mem.storage.statements import Transaction
 from agent_mem.storage.store import Store
 
-if TYPE_CHECKING:
-    from agent_mem.recall.encoder import Encoder
-
-logger = logging.getLogger(__name__)
-
-PAUSE: Final = 0.3
-"""Seconds between two looks for what waits: a memory is to be found by meaning within one."""
-BATCH: Final = 32
-"""Passages of one pass: while they are encoded, a recall shares the processor with them."""
-DIM: Final = 384
+LIVE: Final = 64
+"""Passages of one batch in the background: a recall shares the processor with it."""
+BULK: Final = 256
+"""Passages of one batch where nobody waits: those of a length are encoded together."""
+NO_TOKENS: Final = np.zeros((0, 1), np.float32)
 LOADING: Final = "Found by words alone: the encoder is still loading."
 
 
@@ -55,86 +58,154 @@ class Meant:
 
 
 class Meaning:
-    """The encoder of this process, and the index of its vectors."""
+    """The models that are set: the built-in one, and that of an endpoint beside it.
 
-    def __init__(self, store: Store, path: Path, opened: ExitStack) -> None:
-        self.trouble: str | None = LOADING
-        """Why recall goes by words alone, or has not all vectors yet: one sentence."""
+    The built-in encoder always gives the token vectors. It gives the passages' vectors, too, until
+    the endpoint's are complete, and where the endpoint does not answer.
+    """
+
+    def __init__(self, store: Store, path: Path, settings: Settings, opened: ExitStack) -> None:
+        def space(source: Source, name: str) -> Space:
+            files = (path.with_name(f"{path.name}.{lock}.lock") for lock in (name, "embedding"))
+            locks = [opened.enter_context(closing(FileLock(file))) for file in files]
+            return Space(store, path, source, *locks)
+
         self._store = store
-        self._path = path
-        self._lock = opened.enter_context(
-            closing(FileLock(path.with_name(path.name + ".embedding.lock")))
-        )
-        self._encoder: Encoder | None = None
-        self._index: LocalIndex | None = None
+        self.near: Space | None = None
+        """The space of the built-in encoder."""
+        self.far: Space | None = None
+        """The space of the endpoint."""
+        self._builtin = Builtin()
+        self._remote: Remote | None = None
+        if settings.embedder != "none":
+            self.near = space(self._builtin, "embedding")
+        if settings.embedder not in {"none", "builtin"}:
+            self._remote = Remote(settings)
+            self.far = space(self._remote, "endpoint")
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, store: Store, path: Path, settings: Settings) -> AsyncGenerator["Meaning"]:
+        """Get ready to load; nothing is loaded yet.
+
+        Raises:
+            InvalidInput: the endpoint's address cannot be one.
+        """
+        with ExitStack() as opened:
+            meaning = cls(store, path, settings, opened)
+            try:
+                yield meaning
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await meaning._close()
+
+    @property
+    def spaces(self) -> list[Space]:
+        """List the models that are set, the built-in one first."""
+        return [space for space in (self.near, self.far) if space]
+
+    @property
+    def endpoint(self) -> str | None:
+        """Name the model of the endpoint, if one is set."""
+        return self._remote.model if self._remote else None
+
+    @property
+    def trouble(self) -> str | None:
+        """Say why recall goes by words alone, or has not all vectors, in one sentence."""
+        if self.far and isinstance(self.far.error, EmbedderRefused | InvalidInput):
+            return f"The embedder that is set does not work: {self.far.error}"
+        if self.near is None or (self.far and self.far.serves):
+            return None
+        return lacking(self.near)
 
     async def ask(self, text: str) -> Meant | None:
         """Find what a query means; None as long as that cannot be told."""
-        if self._index is None or self._encoder is None:
-            return None
-        (made,) = await run_sync(self._encoder.encode, [text])
-        tokens = made.tokens.astype("float32")
-        return Meant(self._index, made.vector, self._encoder.name, tokens, made.words)
+        near, far = self.near.index if self.near else None, await self._asked(text)
+        if near is None:
+            return Meant(*far, "", NO_TOKENS, ()) if far else None
+        (made,) = await self._builtin.encode([text])
+        index, vector = far or (near, made.vector)
+        return Meant(index, vector, near.model, made.tokens.astype(np.float32), made.words)
 
-    async def load(self) -> bool:
-        """Load the encoder and the index; tell whether they can be used."""
-        try:
-            # Here, since it takes as long as all else together, and not every machine can.
-            module = await run_sync(import_module, "agent_mem.recall.encoder")
-            encoder: Encoder = await run_sync(module.Encoder.load)
-        except EncoderUnavailable as error:
-            self.trouble = str(error)
-            return False
-        if encoder.name not in await self._store.engine.read(models(self._store)):
-            await self._store.engine.write(registering(self._store, encoder.name, DIM))
-        index = LocalIndex(encoder.name, DIM, self._path)
-        await index.load(self._store)
-        self._encoder, self._index = encoder, index
-        await self._look(encoder.name)
-        return True
+    async def _asked(self, text: str) -> tuple[LocalIndex, Vector] | None:
+        """Ask the endpoint, if it has embedded all that is to be found."""
+        if not (self._remote and self.far and self.far.index and self.far.serves):
+            return None
+        vector, index = await self._remote.ask(text), self.far.index
+        return (index, vector) if vector is not None and len(vector) == index.dim else None
+
+    async def load(self) -> None:
+        """Get ready as far as this machine can at once, and embed what little waits."""
+        with suppress(AgentMemError):
+            if self.near:
+                await self.near.work(FEW, most=FEW)
+        with suppress(AgentMemError):
+            known = await self._store.engine.read(models(self._store))
+            if self.far and self._remote and self._remote.model in known:
+                await self.far.load()
 
     async def run(self) -> None:
-        """Load, then embed whatever anybody writes, until cancelled or not able to."""
-        able = True
-        while able:
-            try:
-                able = await self.work()
-            except StorageError as error:
-                self.trouble = f"Found by words alone: {error}"
-                logger.warning("What was written cannot be embedded now.", exc_info=True)
-            await anyio.sleep(PAUSE)
+        """Load, then embed whatever anybody writes, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            for space in self.spaces:
+                tasks.start_soon(space.run, LIVE)
 
-    async def work(self) -> bool:
-        """Embed what waits, unless another process is at it; tell whether that is possible."""
-        if self._index is None and not await self.load():
-            return False
-        if self._index is not None and self._encoder is not None:
-            with self._lock.if_free() as mine:
-                if mine:
-                    await self._embed(self._encoder, self._index)
-            await self._index.catch_up(self._store)
-            await self._look(self._encoder.name)
-        return True
+    async def embed(self, seen: Seen = unseen) -> int:
+        """Embed all that waits, and tell how many; what cannot be embedded waits on."""
+        done = 0
+        for space in self.spaces:
+            with suppress(AgentMemError):
+                done += await space.work(BULK, seen=lambda n, of, b=done: seen(b + n, b + of))
+        return done
 
-    async def _embed(self, encoder: "Encoder", index: LocalIndex) -> None:
-        async def embed(texts: Sequence[str]) -> Sequence[Embedded]:
-            made = await run_sync(encoder.encode, texts)
-            return [Embedded(one.vector, one.tokens.tobytes()) for one in made]
+    @property
+    def left(self) -> list[str]:
+        """Say what could not be embedded, and why: a sentence for each model."""
+        return [
+            str(space.error or f"{space.waits} passages wait: another process is embedding them.")
+            for space in self.spaces
+            if space.error or space.waits
+        ]
 
-        while await embed_some(self._store, encoder.name, embed, BATCH):
-            await self._look(encoder.name)
-        await index.save(self._store)
+    async def renew(self) -> None:
+        """Ask for all vectors anew.
 
-    async def _look(self, model: str) -> None:
-        """See how far the first embedding of everything has got."""
-        complete = (await self._store.engine.read(models(self._store)))[model]
-        self.trouble = None
-        if not complete:
-            (row,) = await self._store.rows("memory_index.waiting", model=model)
-            self.trouble = f"{row['n']} passages are found by words alone, until they are embedded."
+        Raises:
+            AgentMemError: a model cannot be used now.
+        """
+        for space in self.spaces:
+            await space.renew()
+
+    async def drop(self, model: str) -> None:
+        """Forget the vectors of a model that is not in use.
+
+        Raises:
+            InvalidInput: it is in use, or unknown.
+        """
+        used: list[str] = []
+        for space in self.spaces:
+            with suppress(AgentMemError):
+                used.append(await space.name())
+        known = await self._store.engine.read(models(self._store))
+        idle = [name for name in known if name not in used]
+        if model not in idle:
+            there = ", ".join(idle) or "none"
+            raise InvalidInput(f"Of the models that are not in use there is no `{model}`: {there}.")
+        await self._store.engine.write(forgetting(self._store, model))
+
+    async def _close(self) -> None:
+        if self._remote:
+            await self._remote.aclose()
 
 
-def models(store: Store) -> Transaction[dict[str, bool]]:
-    """List the models, and whether each has caught up once."""
-    rows = yield store.query("memory_index.models")
-    return {row["model"]: bool(row["complete"]) for row in rows}
+def lacking(near: Space) -> str | None:
+    """Say what the built-in encoder does not do for recall, or not yet."""
+    if isinstance(near.error, EncoderUnavailable):
+        return str(near.error)
+    if near.error:
+        return f"What is new is found by words alone: {near.error}"
+    if near.index is None:
+        return LOADING
+    if near.waits > FEW:
+        return f"{near.waits} passages are found by words alone, until they are embedded."
+    return None

@@ -1,9 +1,8 @@
 """What the index keeps of a memory: passages of about 320 characters, ready to be ranked."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from agent_mem.recall.dates import spans, temporal
 from agent_mem.recall.words import terms
@@ -28,8 +27,7 @@ _NUMBER: Final = re.compile(
 _NAME: Final = re.compile(r"""(?<![.!?\n"'*_(])[ ]["'(]?(?!I\b)[A-Z]\w""")
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(NamedTuple):
     """A row of the table `passages`: a part of one record's text, and all that ranks it."""
 
     n: int
@@ -47,12 +45,12 @@ class Passage:
     """The sum of TEMPORAL, NUMBER, NAME and QUESTION, as they apply."""
     dates: str
     """The days that its text names: `start-end` pairs of proleptic ordinals, end exclusive."""
+    at: str
+    """When it happened: ISO 8601 in UTC, always as long, so that texts compare like times."""
     previous: int | None
     """The `n` of the passage before it in its session."""
     next: int | None
     """The `n` of the passage after it in its session."""
-    at: datetime
-    """When it happened, in UTC."""
 
 
 def split(text: str) -> list[tuple[int, int]]:

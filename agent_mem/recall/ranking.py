@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from datetime import date
 from importlib.resources import files
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -33,14 +33,12 @@ _MEANT: Final = 0.5
 """Standard deviations above the other candidates, from which a feature is a reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """A passage, how well it fits, and why: in a few words, and in the figures behind the score."""
+class Ranked(NamedTuple):
+    """A passage, how well it fits, and the figures behind the score."""
 
     score: float
     passage: Passage
     cosine: float
-    why: tuple[str, ...]
     features: Mapping[str, float]
 
 
@@ -55,15 +53,12 @@ def rank(query: Query, pool: Pool, corpus: Corpus, limit: int | None = None) -> 
     columns = features(query, kept, corpus, pool.sense)
     scores = scored(columns, len(kept))
     shown = [i for i, passage in enumerate(kept) if passage.n in pool.allowed]
-    shown.sort(
-        key=lambda i: (-scores[i] - _TIE * kept[i].importance, -kept[i].at.timestamp(), kept[i].n)
-    )
+    shown.sort(key=lambda i: (kept[i].at, kept[i].n), reverse=True)
+    shown.sort(key=lambda i: -scores[i] - _TIE * kept[i].importance)
     return [
-        Ranked(
-            scores[i], kept[i], cosine_of(pool.sense, kept[i]), _why(query, kept[i], found), found
-        )
+        Ranked(scores[i], kept[i], cosine_of(pool.sense, kept[i]), values)
         for i in shown[:limit]
-        for found in [{name: float(column[i]) for name, column in columns.items()}]
+        for values in [{name: float(column[i]) for name, column in columns.items()}]
     ]
 
 
@@ -79,11 +74,14 @@ def cosine_of(sense: Sense | None, passage: Passage) -> float:
 
 def excluded(query: Query, passage: Passage) -> bool:
     """Look whether a passage has what its query excludes."""
-    return any(has(passage, phrase) for phrase in query.excluded)
+    return bool(query.excluded) and any(has(passage, phrase) for phrase in query.excluded)
 
 
-def _why(query: Query, passage: Passage, found: Mapping[str, float]) -> tuple[str, ...]:
+def why(query: Query, ranked: Ranked) -> tuple[str, ...]:
     """Say in a few words what speaks for a passage."""
+    passage, found = ranked.passage, ranked.features
+    if not found:
+        return ("latest",)
     held = frozenset(passage.terms.split())
     words = [word for term, word in zip(query.terms, query.words, strict=True) if term in held]
     reasons = {
@@ -99,8 +97,9 @@ def _why(query: Query, passage: Passage, found: Mapping[str, float]) -> tuple[st
         "reply to a matching question": found["reply"] > 1,
         "next to a match": found["neighbours"] > 0,
     }
-    return tuple(reason for reason, holds in reasons.items() if holds) or ("in a matching session",)
+    return tuple(reason for reason, holds in reasons.items() if holds) or ("faintly alike",)
 
 
 def _said(passage: Passage) -> str:
-    return f"{passage.at.day} {passage.at:%B %Y}"
+    day = date.fromisoformat(passage.at[:10])
+    return f"{day.day} {day:%B %Y}"

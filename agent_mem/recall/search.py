@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from agent_mem.recall.anchors import Anchor, Relation
 from agent_mem.recall.candidates import CANDIDATES, Pool, gather, passage
+from agent_mem.recall.days import Span
 from agent_mem.recall.frequencies import Corpus, Frequencies
 from agent_mem.recall.meaning import Meaning, Meant
-from agent_mem.recall.passages import split
+from agent_mem.recall.passages import Passage, split
 from agent_mem.recall.query import Query, literally, parse, said
-from agent_mem.recall.ranking import Ranked, excluded, rank
+from agent_mem.recall.ranking import Ranked, excluded, rank, why
 from agent_mem.records import FINDABLE
 from agent_mem.records.record import Findable, Record, now
 from agent_mem.storage.statements import Transaction
@@ -21,6 +23,11 @@ FAR = 2_000
 """How many of the latest are looked at where only what is left out is told."""
 CLOSE_LOOK = 3
 """How many times as many passages as are asked for are looked at for being the same."""
+TOLD = 0.6
+"""The share of an event's words that a passage must have to tell when it was."""
+MARKS = ".,;:!\"'()"
+ARTICLES = frozenset({"a", "an", "the"})
+FIRST = datetime.min.replace(tzinfo=UTC)
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -39,10 +46,13 @@ class Request:
     limit: int = 10
     literal: bool = False
     """The query is a text, in which no sign has a meaning."""
+    at: datetime | None = None
+    """When it is asked, if that is not now: relative times count from then."""
 
     def parsed(self) -> Query:
         """Understand the query. What is taken literally tells neither times nor events."""
-        query = parse(literally(self.query) if self.literal else self.query, now())
+        text = literally(self.query) if self.literal else self.query
+        query = parse(text, self.at or now())
         if self.literal:
             return replace(query, as_of=None, anchor=None, earlier=False, latest=False)
         return query
@@ -56,9 +66,9 @@ class Request:
             "topic": self.topic or query.topic,
             "agent": self.agent,
             "project": self.project,
-            "since": self.since or datetime.min.replace(tzinfo=UTC),
+            "since": self.since or FIRST,
             "until": self.until or FOREVER,
-            "valid_at": as_of or now(),
+            "valid_at": as_of or self.at or now(),
             "begun_by": as_of or FOREVER,
             "ended": query.earlier and not as_of,
         }
@@ -113,6 +123,8 @@ class Finder:
         """Find what fits a request best, as part of a transaction; `meant` is asked before."""
         query = request.parsed()
         filters = request.filters(query)
+        if query.anchor:
+            query = yield from self.placed(query, query.anchor, filters)
         if query.terms or (meant and meant.words):
             pool, corpus = yield from self.gathered(query, filters, meant)
             ranked = rank(query, pool, corpus, CLOSE_LOOK * request.limit)
@@ -120,10 +132,18 @@ class Finder:
             most = FAR if query.excluded else CANDIDATES
             rows = yield self.store.query("passages.newest", limit=most, **filters)
             latest = [passage(row) for row in rows]
-            ranked = [
-                Ranked(0.0, p, 0.0, ("latest",), {}) for p in latest if not excluded(query, p)
-            ]
+            ranked = [Ranked(0.0, p, 0.0, {}) for p in latest if not excluded(query, p)]
         return Results((yield from distinct(self.store, query, ranked, request.limit)))
+
+    def placed(self, query: Query, anchor: Anchor, filters: dict[str, Any]) -> Transaction[Query]:
+        """Find when the event was around which a query asks, and have it ask around that day."""
+        event = replace(parse(literally(anchor.phrase), now()), anchor=None, spans=())
+        pool, corpus = yield from self.gathered(event, filters, None)
+        for best in rank(event, pool, corpus, 1):
+            if covered(event, best.passage) >= TOLD:
+                day = datetime.fromisoformat(best.passage.at)
+                return replace(query, spans=(*query.spans, around(day, anchor.relation)))
+        return query
 
     def gathered(
         self, query: Query, filters: dict[str, Any], meant: Meant | None
@@ -139,7 +159,8 @@ def distinct(
 ) -> Transaction[list[Found]]:
     """Fetch the best records, each once; of those that say the same, one with a count.
 
-    The same is the same text. What is merely similar may differ in the one word that matters.
+    The same is the same words in the same order, but for case, articles and marks at their ends.
+    What is merely similar may differ in the one word that matters.
     """
     kept: dict[str, Found] = {}
     seen: set[str] = set()
@@ -148,7 +169,7 @@ def distinct(
             continue
         seen.add(item.passage.record_id)
         for found in (yield from hydrated(store, query, item)):
-            text = " ".join(found.about.text.split())
+            text = bare(found.about.text)
             twin = kept.get(text)
             kept[text] = replace(twin, alike=twin.alike + 1) if twin else found
     return list(kept.values())
@@ -162,18 +183,42 @@ def hydrated(store: Store, query: Query, item: Ranked) -> Transaction[list[Found
     if record is None or about is None:
         return []
     start, end = dict(enumerate(split(about.text))).get(found.part, (0, 0))
-    words = set(found.terms.split())
-    share = sum(term in words for term in query.terms) / (len(query.terms) or 1)
     return [
         Found(
             record=record,
             about=about,
             passage=about.text[start:end],
             score=item.score,
-            why=item.why,
+            why=why(query, item),
             features=dict(item.features),
-            coverage=share,
+            coverage=covered(query, found),
             cosine=item.cosine,
             alike=0,
         )
     ]
+
+
+def covered(query: Query, passage: Passage) -> float:
+    """Give the share of the query's words that a passage has."""
+    words = set(passage.terms.split())
+    return sum(term in words for term in query.terms) / (len(query.terms) or 1)
+
+
+def bare(text: str) -> str:
+    """Write a text without what makes no difference to what it says."""
+    words = (word.strip(MARKS) or word for word in text.casefold().split())
+    return " ".join(word for word in words if word not in ARTICLES)
+
+
+def around(day: datetime, relation: Relation) -> Span:
+    """Give the time before, after or at an event that was on some day."""
+    start = day.replace(hour=0, minute=0, second=0, microsecond=0)
+    match relation:
+        case "before":
+            return FIRST, start
+        case "until":
+            return FIRST, start + timedelta(days=1)
+        case "after" | "since":
+            return start, FOREVER
+        case "during":
+            return start, start + timedelta(days=1)

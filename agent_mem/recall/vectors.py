@@ -6,9 +6,9 @@ are ranked again. Beside them stand the facts that filters ask for. Rows are onl
 that was replaced or forgotten is dead.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ CHUNK: Final = 1 << 16
 NEVER: Final = 2**62
 LABELS: Final = ("owner", "record", "kind", "topic", "agent_name", "project")
 TIMES: Final = ("at", "begins", "ends", "expires")
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 ANY_TIME: Final = {
     "since": datetime.min.replace(tzinfo=UTC),
     "until": datetime.max.replace(tzinfo=UTC),
@@ -94,6 +95,10 @@ class Block:
         self.times[:, start:end] = other.times
 
 
+Part = tuple[Block, NDArray[np.bool_]]
+"""Rows, and which of them live."""
+
+
 class Names:
     """Numbers for the names that filters ask for; 0 is no name."""
 
@@ -112,8 +117,8 @@ class Names:
         return list(self._numbers)
 
 
-def block(rows: list[Mapping[str, Any]], names: Names, dim: int) -> Block:
-    """Read rows of the database: the columns of `memory_index.tail`."""
+def block(rows: Sequence[Mapping[str, Any]], names: Names, dim: int) -> Block:
+    """Read rows of the database, each with its vector: the columns of `memory_index.tail`."""
     vectors = np.frombuffer(b"".join(row["vector"] for row in rows), np.int8).reshape(-1, dim)
     times = [[row[time] for row in rows] for time in TIMES]
     labels = [[names.number(row[label]) for row in rows] for label in LABELS]
@@ -167,32 +172,24 @@ class Wanted:
 
 
 def second(moment: datetime) -> int:
-    return int(moment.timestamp() // 1)
+    """Count whole seconds since 1970; a float would round some moments up."""
+    return (moment - EPOCH) // timedelta(seconds=1)
 
 
-def nearest(
-    blocks: Iterable[tuple[Block, NDArray[np.bool_]]], asked: Vector, wanted: Wanted, limit: int
-) -> list[Near]:
-    """Find the wanted, living rows with the highest cosine, best first.
+def nearest(parts: Sequence[Part], asked: Vector, wanted: Wanted, limit: int) -> list[Near]:
+    """Find the wanted, living rows with the highest cosine, best first, of equals the newest.
 
     Args:
-        blocks: rows, each with a mask of those that live.
+        parts: rows, each with a mask of those that live.
         asked: one vector of the rows' length.
         wanted: the filters.
         limit: how many to find.
     """
-    found = [near for rows, alive in blocks for near in best_of(rows, alive, asked, wanted, limit)]
-    return sorted(found, key=lambda near: -near.cosine)[:limit]
-
-
-def best_of(
-    rows: Block, alive: NDArray[np.bool_], asked: Vector, wanted: Wanted, limit: int
-) -> list[Near]:
-    chosen = by_bits(rows, alive, asked, wanted)
-    scores = cosines(rows.rows[chosen], asked)
-    best = np.argsort(-scores, kind="stable")[:limit]
-    keys = rows.keys[chosen[best]].tolist()
-    return [Near(n, cosine) for n, cosine in zip(keys, scores[best].tolist(), strict=True)]
+    chosen = list(zip(parts, by_bits(parts, asked, wanted), strict=True))
+    keys = np.concatenate([rows.keys[places] for (rows, _), places in chosen])
+    scores = cosines(np.concatenate([rows.rows[places] for (rows, _), places in chosen]), asked)
+    best = np.lexsort((-keys, -scores))[:limit]
+    return list(map(Near, keys[best].tolist(), scores[best].tolist()))
 
 
 def cosines(rows: NDArray[np.int8], asked: Vector) -> Vector:
@@ -202,13 +199,23 @@ def cosines(rows: NDArray[np.int8], asked: Vector) -> Vector:
     return (wide @ asked) / np.maximum(lengths, 1e-30)
 
 
-def by_bits(
-    rows: Block, alive: NDArray[np.bool_], asked: Vector, wanted: Wanted
-) -> NDArray[np.int64]:
-    """Choose the rows with the lowest Hamming distance, RESCORED or a few more."""
+def by_bits(parts: Sequence[Part], asked: Vector, wanted: Wanted) -> list[NDArray[np.int64]]:
+    """Choose the RESCORED rows with the lowest Hamming distance: their places in each part."""
     query = signs(asked[np.newaxis])[:, 0]
-    places: list[NDArray[np.int64]] = []
-    distances: list[NDArray[np.uint16]] = []
+    near = [closest(rows, alive, query, wanted) for rows, alive in parts]
+    far = np.concatenate([distances for _, distances in near])
+    kept = np.zeros(len(far), np.bool_)
+    kept[::-1][np.argsort(far[::-1], kind="stable")[:RESCORED]] = True  # of equals the newest
+    ends = np.cumsum([len(places) for places, _ in near])
+    return [places[mine] for (places, _), mine in zip(near, np.split(kept, ends[:-1]), strict=True)]
+
+
+def closest(
+    rows: Block, alive: NDArray[np.bool_], query: NDArray[np.uint64], wanted: Wanted
+) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    """Find at least the RESCORED closest rows of a block: their places and distances."""
+    places = [np.zeros(0, np.int64)]
+    distances = [np.zeros(0, np.uint16)]
     for start in range(0, len(rows.keys), CHUNK):
         part = slice(start, start + CHUNK)
         kept = alive[part] & wanted.among(rows.labels[:, part], rows.times[:, part])
@@ -216,10 +223,7 @@ def by_bits(
         inside = np.flatnonzero(kept & (far <= limit_of(far[kept])))
         places.append(inside + start)
         distances.append(far[inside])
-    if not places:
-        return np.zeros(0, np.int64)
-    far = np.concatenate(distances)
-    return np.concatenate(places)[far <= limit_of(far)]
+    return np.concatenate(places), np.concatenate(distances)
 
 
 def hamming(bits: NDArray[np.uint64], query: NDArray[np.uint64]) -> NDArray[np.uint16]:
@@ -230,7 +234,7 @@ def hamming(bits: NDArray[np.uint64], query: NDArray[np.uint64]) -> NDArray[np.u
 
 
 def limit_of(far: NDArray[np.uint16]) -> int:
-    """Find the distance within which about RESCORED rows are."""
+    """Find the distance within which RESCORED rows are, and those that are just as far."""
     if len(far) <= RESCORED:
         return NEVER
     counts = np.cumsum(np.bincount(far))

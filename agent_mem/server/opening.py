@@ -21,6 +21,9 @@ class Opening:
         self._stack = AsyncExitStack()
         self._lock = anyio.Lock()
         self._app: App | None = None
+        self._opened = anyio.Event()
+        self._working = anyio.CancelScope()
+        self._busy = anyio.Lock()
 
     async def __call__(self) -> "App":
         async with self._lock:
@@ -29,6 +32,7 @@ class Opening:
                 module = await run_sync(import_module, "agent_mem.app")
                 opened = module.open_app(self._settings)
                 self._app = await self._stack.enter_async_context(opened)
+                self._opened.set()
             return cast("App", self._app)
 
     async def __aenter__(self) -> Self:
@@ -37,6 +41,15 @@ class Opening:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    async def work(self) -> None:
+        """Do what the app does by itself, from its opening until it is closed."""
+        await self._opened.wait()
+        with self._working:
+            async with self._busy:
+                await (await self()).finder.meaning.run()
+
     async def close(self) -> None:
-        """Finish the write that is under way, and close the database."""
-        await self._stack.aclose()
+        """End that work, finish the write that is under way, and close the database."""
+        self._working.cancel()
+        async with self._busy:
+            await self._stack.aclose()

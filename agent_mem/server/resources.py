@@ -26,6 +26,7 @@ from pydantic import BaseModel
 
 from agent_mem.app import App
 from agent_mem.errors import AgentMemError
+from agent_mem.recall.similar import resembling
 from agent_mem.records.decision import Decision
 from agent_mem.records.event import Event
 from agent_mem.records.memory import Memory
@@ -116,8 +117,17 @@ async def item(app: App, key: str) -> dict[str, Any]:
     found: list[Record] = await app.store.engine.read(app.store.locating(id_of(key)))
     for record in found:
         if record.deleted_at is None:
-            return {"kind": record.KIND, **plain(record)}
+            return {"kind": record.KIND, **plain(record), **await similar(app, record)}
     raise LookupError
+
+
+async def similar(app: App, record: Record) -> dict[str, Any]:
+    """Name the memories that say nearly the same as one."""
+    if not isinstance(record, Memory):
+        return {}
+    near = await app.store.engine.read(resembling(app.store, record))
+    links = [f"memory://item/{memory.id}" for memory in near if memory.id != record.id]
+    return {"similar": links} if links else {}
 
 
 def id_of(text: str) -> UUID:

@@ -42,6 +42,7 @@ async def serve(settings: Settings, wire: int) -> None:
         if sys.platform != "win32":  # pragma: no branch - there the loop hears no signals, and
             tasks.start_soon(leave_on_signal, opening)  # cli/serve.py ends the process at once
         tasks.start_soon(changes.watch)
+        tasks.start_soon(opening.work)
         server = kernel(opening, changes)
         async with stdio_server(stdout=anyio.wrap_file(stdout)) as (read, write):
             good, messages = anyio.create_memory_object_stream[SessionMessage | Exception]()

@@ -15,6 +15,9 @@ from agent_mem.storage.sqlite import encode
 from agent_mem.storage.statements import Row, Statement, Transaction
 from agent_mem.storage.store import Store, decode
 
+UNEMBED = ("memory_index.clear", "memory_index.drop_tokens", "memory_index.dequeue")
+"""What takes away the vectors of a passage."""
+
 
 async def inside(store: Store) -> list[Finding]:
     """Check what a memory holds; nothing is changed."""
@@ -217,7 +220,8 @@ def rebuilding(store: Store) -> Transaction[int]:
                 count += 1
     for lost in (yield orphans(store)):
         yield store.query("passages.drop_words", **lost)
-        yield store.query("passages.drop", n=lost["n"])
+        for name in ("passages.drop", *UNEMBED):
+            yield store.query(name, n=lost["n"])
     yield store.query("health.drop_totals")
     yield store.query("health.put_totals")
     return count

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Literal
 
@@ -15,10 +16,11 @@ from agent_mem.storage.migrations import pending, steps
 from agent_mem.storage.sqlite import connect, sound, wrapped
 from agent_mem.storage.statements import Row, queries
 
-Cure = Literal["modes", "schema", "index", "outbox"]
+Cure = Literal["modes", "schema", "index", "outbox", "vectors", "files"]
 
 FIXED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 """The versions of SQLite that mended the WAL-reset race, each for its own line."""
+ENDINGS = ("", "-wal", "-shm", ".lock", ".embedding.lock", ".endpoint.lock")
 RESTORE = "Set AGENT_MEM_DB to a new file, and `agent-mem import` your last archive there."
 MEND = "`agent-mem doctor --mend`"
 LONGEST = 200
@@ -77,8 +79,14 @@ def placed(path: Path) -> Finding:
 
 def family(path: Path) -> list[Path]:
     """Name the files of a database that are there."""
-    names = (path.name + ending for ending in ("", "-wal", "-shm", ".lock"))
-    return [file for file in map(path.with_name, names) if file.exists()]
+    names = (path.name + ending for ending in ENDINGS)
+    return [*(file for file in map(path.with_name, names) if file.exists()), *indexes(path)]
+
+
+def indexes(path: Path) -> list[Path]:
+    """Name the files of vector indexes that are there, those that are used no more, too."""
+    # Each name has 32 hexadecimal digits, so that no other database's file fits.
+    return sorted(path.parent.glob(f"{escape(path.name)}.{'[0-9a-f]' * 32}.vectors"))
 
 
 def modes(path: Path, *, posix: bool = os.name == "posix") -> Iterator[Finding]:

@@ -29,13 +29,23 @@ CREATE TABLE embedding_queue (
     UNIQUE (model, n)
 );
 
+-- migrate 2 sqlite --
+-- A model that was forgotten begins anew under another name, since its order of changes does, too.
+ALTER TABLE embedding_models ADD COLUMN life text;
+UPDATE embedding_models SET life = lower(hex(randomblob(16)));
+
+-- migrate 3 sqlite --
+-- The latest of what waits for a model, without a look at all that waits.
+CREATE INDEX embedding_queue_latest ON embedding_queue (model);
+
 -- query models sqlite --
 -- List the models that passages are embedded with.
-SELECT model, dim, complete, file, file_seq FROM embedding_models;
+SELECT model, dim, complete, file, file_seq, life FROM embedding_models;
 
 -- query add_model sqlite --
 -- Note a model from which vectors are wanted.
-INSERT INTO embedding_models (model, dim, complete) VALUES (:model, :dim, false)
+INSERT INTO embedding_models (model, dim, complete, life)
+VALUES (:model, :dim, false, lower(hex(randomblob(16))))
 ON CONFLICT DO NOTHING RETURNING model;
 
 -- query enqueue_all sqlite --
@@ -44,6 +54,10 @@ INSERT INTO embedding_queue (model, n)
 SELECT :model, p.n FROM passages p WHERE NOT EXISTS (
     SELECT 1 FROM memory_index v WHERE v.model = :model AND v.n = p.n AND v.vector IS NOT NULL
 ) ORDER BY p.n ON CONFLICT DO NOTHING;
+
+-- query enqueue_again sqlite --
+-- Ask for all of a model's vectors, those that it has made already, too.
+INSERT OR REPLACE INTO embedding_queue (model, n) SELECT :model, n FROM passages ORDER BY n;
 
 -- query enqueue sqlite --
 -- Ask every model for the vector of a passage that is new, or is another now.
@@ -57,7 +71,7 @@ DELETE FROM embedding_queue WHERE n = :n;
 -- List the latest passages that wait for a model, with what it takes to read their text.
 SELECT q.ticket, q.n, p.owner, p.record, p.record_id, p.part
 FROM embedding_queue q LEFT JOIN passages p ON p.n = q.n
-WHERE q.model = :model ORDER BY q.ticket DESC LIMIT :limit;
+WHERE q.model = :model AND q.ticket % :shares = :share ORDER BY q.ticket DESC LIMIT :limit;
 
 -- query waiting sqlite --
 -- Count the passages that wait for a model.
@@ -95,22 +109,36 @@ UPDATE memory_index SET vector = NULL, seq = (
     SELECT max(m.seq) + 1 FROM memory_index m WHERE m.model = memory_index.model
 ) WHERE n = :n;
 
+-- query unqueued sqlite --
+-- Count the passages that have no vector of a model, and do not wait for it.
+SELECT count(*) AS n FROM passages p WHERE NOT EXISTS (
+    SELECT 1 FROM memory_index v WHERE v.model = :model AND v.n = p.n AND v.vector IS NOT NULL
+) AND NOT EXISTS (SELECT 1 FROM embedding_queue q WHERE q.model = :model AND q.n = p.n);
+
+-- query astray sqlite --
+-- List the passages that are gone, but have vectors.
+SELECT n FROM memory_index WHERE vector IS NOT NULL AND n NOT IN (SELECT n FROM passages)
+UNION SELECT n FROM passage_tokens WHERE n NOT IN (SELECT n FROM passages);
+
 -- query drop_tokens sqlite --
 -- Forget the vectors of a passage's tokens.
 DELETE FROM passage_tokens WHERE n = :n;
 
 -- query latest sqlite --
--- Say where a model's vectors have got to.
-SELECT coalesce(max(seq), 0) AS seq FROM memory_index WHERE model = :model;
+-- Say where a model's vectors have got to, and in which of its lives.
+SELECT coalesce(max(seq), 0) AS seq,
+    (SELECT life FROM embedding_models WHERE model = :model) AS life
+FROM memory_index WHERE model = :model;
 
 -- query tail sqlite --
 -- Read what changed after a place in the order of changes, with the facts that filters ask for.
+-- Times are cut to whole seconds: `strftime` would round some up.
 SELECT v.n, v.seq, CASE WHEN p.n IS NULL THEN NULL ELSE v.vector END AS vector,
     p.owner, p.record, p.kind, p.topic, p.agent_name, p.project,
-    CAST(strftime('%s', p.at) AS bigint) AS at,
-    CAST(strftime('%s', coalesce(p.valid_from, p.at)) AS bigint) AS begins,
-    coalesce(CAST(strftime('%s', p.valid_until) AS bigint), :never) AS ends,
-    coalesce(CAST(strftime('%s', p.expires_at) AS bigint), :never) AS expires
+    CAST(strftime('%s', substr(p.at, 1, 19)) AS bigint) AS at,
+    CAST(strftime('%s', substr(coalesce(p.valid_from, p.at), 1, 19)) AS bigint) AS begins,
+    coalesce(CAST(strftime('%s', substr(p.valid_until, 1, 19)) AS bigint), :never) AS ends,
+    coalesce(CAST(strftime('%s', substr(p.expires_at, 1, 19)) AS bigint), :never) AS expires
 FROM memory_index v LEFT JOIN passages p ON p.n = v.n
 WHERE v.model = :model AND v.seq > :seq ORDER BY v.seq LIMIT :limit;
 
@@ -119,13 +147,13 @@ WHERE v.model = :model AND v.seq > :seq ORDER BY v.seq LIMIT :limit;
 SELECT n, tokens FROM passage_tokens
 WHERE model = :model AND n IN (SELECT value FROM json_each(:among));
 
--- query replica sqlite --
--- Say which file this is.
-SELECT id FROM replica;
-
 -- query note_file sqlite --
 -- Note the file that a model's index was last written to.
 UPDATE embedding_models SET file = :file, file_seq = :seq WHERE model = :model;
+
+-- query forget_file sqlite --
+-- Note that a model's index is in no file.
+UPDATE embedding_models SET file = NULL, file_seq = NULL WHERE model = :model;
 
 -- query drop_model sqlite --
 -- Forget a model.

@@ -104,7 +104,7 @@ ORDER BY f.rank LIMIT :limit;
 -- part shape --
 -- What ranking reads of a passage.
 p.n, p.record, p.record_id, p.part, p.session_id, p.topic, p.subject, p.importance, p.terms,
-    p.marks, p.dates
+    p.marks, p.dates, p.at
 
 -- query latest_matching sqlite --
 -- Find the latest passages that fit a full-text query, among what is allowed.
@@ -115,7 +115,7 @@ ORDER BY f.rowid DESC LIMIT :limit;
 
 -- query newest sqlite --
 -- List the first passages of the latest records, among what is allowed.
-SELECT {shape}, p.at, 1 AS allowed FROM passages p
+SELECT {shape}, 1 AS allowed FROM passages p
 WHERE p.part = 0 AND {allowed} ORDER BY p.at DESC, p.n DESC LIMIT :limit;
 
 -- query records sqlite --
@@ -134,7 +134,7 @@ SELECT a.n, (
 
 -- query fetch sqlite --
 -- Fetch some passages, and say which are allowed.
-SELECT {shape}, p.at, {allowed} AS allowed
+SELECT {shape}, {allowed} AS allowed
 FROM passages p WHERE p.n IN (SELECT value FROM json_each(:among));
 
 -- query frequencies sqlite --

@@ -1,16 +1,15 @@
 """Databases of many memories, made fast: what is real in them, and what is not.
 
-The first memories of each are written and embedded by the product, which is timed. The rest goes
-in by the product's own statements, many rows in one transaction, with the columns that the
-product's functions compute of each text. Only their vectors are not computed (a million would take
-an hour): a sentence vector is the mean of those of the turns that the text is made of, which are
-real encodings of some three thousand, plus noise, and the token vectors are those of the turns,
-plus noise. So the vectors lie in clusters like the texts do, but more evenly than real ones.
-Every memory is one passage.
+The first memories of each are written and embedded by the product. The rest goes in by the
+product's own statements, many rows in one transaction, with the columns that the product's
+functions compute of each text. Only their vectors are not computed (a million would take an hour):
+a sentence vector is the mean of those of the turns that the text is made of, which are real
+encodings of some three thousand, plus noise, and the token vectors are those of the turns, plus
+noise. So the vectors lie in clusters like the texts do, but more evenly than real ones. Every
+memory is one passage.
 """
 
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -81,26 +80,29 @@ async def build(folder: Path, count: int) -> None:
     """Make a database of so many memories, unless there is one."""
     if (folder / COMPLETE).exists():
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.glob("memory.db*"):
-        path.unlink()
+    begin(folder)
     async with open_app(settings_of(folder)) as app:
-        speed = await imported(app)
-    began = time.perf_counter()
-    fill(folder, count)
-    filled = time.perf_counter() - began
+        await imported(app)
+    first = fill(folder, count)
     async with open_app(settings_of(folder)) as app:
         began = time.perf_counter()
         await app.finder.meaning.load()  # takes in all vectors, and writes the file of the index
         indexed = time.perf_counter() - began
-    told = {"memories": count, "import": speed, "filled": filled, "indexed": indexed}
-    (folder / COMPLETE).write_text(json.dumps(told))
+    told = {"first": first, "indexed without file": indexed}
+    (folder / COMPLETE).write_text(json.dumps(told), encoding="utf-8")
+
+
+def begin(folder: Path) -> None:
+    """Make room for a new database."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob("memory.db*"):
+        path.unlink()
 
 
 async def imported(app: App) -> float:
     """Write and embed memories through the product; tell how many passages a second."""
     sessions = [writer().session(number, REAL) for number in range(REAL // A_SESSION)]
-    memories = [each.memory for _, made in sessions for each in made]
+    memories = [shortened(each.memory) for _, made in sessions for each in made]
     await app.finder.meaning.load()
     began = time.perf_counter()
     for start in range(0, REAL, BATCH):
@@ -120,10 +122,10 @@ class Pool:
 
     def vectors(self, texts: Sequence[Sequence[int]]) -> Vector:
         """Make the sentence vectors of texts, each given by the turns that it is made of."""
-        means = np.stack([self._vectors[list(turns)].mean(axis=0) for turns in texts])
+        means: Vector = np.stack([self._vectors[list(turns)].mean(axis=0) for turns in texts])
         means /= np.linalg.norm(means, axis=1, keepdims=True)
-        noise = self._chance.standard_normal(means.shape, np.float32)
-        found = means + noise * np.float32(APART / np.sqrt(means.shape[1]))
+        noise: Vector = self._chance.standard_normal(means.shape, np.float32)
+        found: Vector = means + noise * np.float32(APART / means.shape[1] ** 0.5)
         return found / np.linalg.norm(found, axis=1, keepdims=True)
 
     def tokens(self, turns: Sequence[int]) -> bytes:
@@ -133,11 +135,12 @@ class Pool:
         return (np.clip(rows, STEPS - 127, 127 - STEPS) + noise).tobytes()
 
 
-def fill(folder: Path, count: int) -> None:
-    """Write the rest of the memories."""
+def fill(folder: Path, count: int) -> int:
+    """Write the rest of the memories; give the key of their first passage."""
     sessions = range(REAL // A_SESSION, count // A_SESSION)
     pool = Pool(writer().turns)
     with closing(connect(folder / "memory.db")) as db, (folder / FLOATS).open("wb") as floats:
+        ((last,),) = db.execute("SELECT max(n) FROM passages")
         db.execute("PRAGMA synchronous = OFF")
         db.execute(f"PRAGMA cache_size = {CACHE}")
         for rows in written(sessions):
@@ -145,6 +148,7 @@ def fill(folder: Path, count: int) -> None:
             floats.write(vectors.astype(np.float16).tobytes())
             insert(db, rows, quantised(vectors), [pool.tokens(turns) for turns in rows.turns])
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return last + 1
 
 
 def written(sessions: range) -> Iterator[Rows]:
@@ -152,7 +156,7 @@ def written(sessions: range) -> Iterator[Rows]:
     with ProcessPoolExecutor(WORKERS) as workers:
         starts = range(sessions.start, sessions.stop, SESSIONS)
         parts = [range(start, min(start + SESSIONS, sessions.stop)) for start in starts]
-        ahead = [workers.submit(rows_of, part, sessions.stop) for part in parts[:WORKERS * 2]]
+        ahead = [workers.submit(rows_of, part, sessions.stop) for part in parts[: WORKERS * 2]]
         for part in [*parts[len(ahead) :], *[None] * len(ahead)]:
             yield ahead.pop(0).result()
             if part:
@@ -222,6 +226,6 @@ def save(db: Connection, kind: type[Record], rows: Sequence[Params], stamp: Para
 
 def disk(folder: Path) -> tuple[int, int]:
     """Give the bytes of the database with its log, and of the file of its index."""
-    files = {path.name: os.stat(path).st_size for path in folder.glob("memory.db*")}
+    files = {path.name: path.stat().st_size for path in folder.glob("memory.db*")}
     index = sum(size for name, size in files.items() if name.endswith(".vectors"))
     return sum(files.values()) - index, index

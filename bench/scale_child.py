@@ -7,6 +7,7 @@ import asyncio
 import json
 import statistics
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,13 +18,14 @@ from typing import Any, Final, TypeVar
 import anyio
 import numpy as np
 from conversations import Question, data_sets
-from scale_build import FLOATS, SEED, settings_of, writer
+from numpy.typing import NDArray
+from scale_build import COMPLETE, FLOATS, imported, settings_of, writer
 
 from agent_mem.app import App, open_app
 from agent_mem.recall.search import Finder, Request
 from agent_mem.recall.vectors import Vector
 from agent_mem.storage.sqlite import SQLite
-from agent_mem.storage.statements import Transaction, queries
+from agent_mem.storage.statements import Row, Statement, Transaction, queries
 from agent_mem.tools.memories import remember
 from agent_mem.tools.recall import recall
 
@@ -38,12 +40,33 @@ COMPARED: Final = 100
 """Questions whose nearest vectors are compared with those of an exact search."""
 TOP: Final = 10
 CHUNK: Final = 50_000
+DIM: Final = 384
+OTHERS: Final = (
+    "SELECT n, vector FROM memory_index WHERE vector IS NOT NULL AND (n < :first OR n >= :end)"
+)
 MILLI: Final = 1_000
 MIB: Final = 1 << 10
 """KiB in a MiB."""
 
+STAGES: Final = {
+    "passages.totals": "counts of words",
+    "passages.frequencies": "counts of words",
+    "passages.matching": "full text",
+    "passages.latest_matching": "full text",
+    "passages.newest": "full text",
+    "memory_index.latest": "vectors",
+    "memory_index.tail": "vectors",
+    "passages.records": "neighbours and rows",
+    "passages.links": "neighbours and rows",
+    "passages.fetch": "neighbours and rows",
+    "memory_index.tokens": "token vectors, ranking",
+    "record": "the records",
+}
+
 T = TypeVar("T")
 Figures = dict[str, Any]
+Keyed = tuple[NDArray[np.int64], NDArray[Any]]
+"""Keys, and the vectors of each."""
 
 
 def questions(step: int = 2) -> list[Question]:
@@ -95,7 +118,7 @@ async def timed(act: Any) -> float:  # noqa: ANN401 - whatever is awaited
 
 @dataclass
 class Stages:
-    """An engine whose reads are timed: what the statements take, and what comes after each."""
+    """An engine whose reads are timed: each statement, with what comes after it, is of a stage."""
 
     engine: SQLite
     spent: dict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -116,13 +139,10 @@ class Stages:
         try:
             statement = next(transaction)
             while True:
-                name = names.get(statement.sql, "record")
-                begun = time.perf_counter()
-                rows = yield statement
-                done = time.perf_counter()
-                self.spent[name] += done - begun
-                statement = transaction.send(rows)
-                self.spent[f"after {name}"] += time.perf_counter() - done
+                stage = STAGES[names.get(statement.sql, "record")]
+                begun = time.thread_time()
+                statement = transaction.send((yield statement))
+                self.spent[stage] += time.thread_time() - begun
         except StopIteration as end:
             return end.value
 
@@ -132,25 +152,29 @@ async def stages(app: App, asked: Sequence[Question]) -> dict[str, list[float]]:
     spent: defaultdict[str, list[float]] = defaultdict(list)
     for question in asked:
         engine = Stages(app.store.engine)  # pyright: ignore[reportArgumentType] - it is SQLite here
-        finder = Finder(replace(app.store, engine=engine), app.finder.meaning, app.finder.frequencies)
+        finder = Finder(
+            replace(app.store, engine=engine), app.finder.meaning, app.finder.frequencies
+        )
         request = Request(question.text)
         begun = time.perf_counter()
         meant = await finder.meant(request)
         spent["encode"].append(time.perf_counter() - begun)
         await engine.read(finder.searching(request, meant))
-        for name, seconds in engine.spent.items():
-            spent[name].append(seconds)
+        for stage in dict.fromkeys(STAGES.values()):
+            spent[stage].append(engine.spent[stage])
     return {name: spread(times) for name, times in spent.items()}
 
 
 async def remembering(app: App) -> Figures:
     """Write memories beside the work in the background, as in the server."""
+    written: list[float] = []
+    indexed: list[float] = []
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app.finder.meaning.run)
         texts = [each.memory.content for n in range(10) for each in writer().session(-1 - n, 1)[1]]
-        written = [await timed(remember(app, content=text)) for text in texts[:WRITTEN]]
+        written += [await timed(remember(app, content=text)) for text in texts[:WRITTEN]]
         await embedded(app)
-        indexed = [await timed(awaited(app, text)) for text in texts[WRITTEN : WRITTEN + AWAITED]]
+        indexed += [await timed(awaited(app, text)) for text in texts[WRITTEN : WRITTEN + AWAITED]]
         tasks.cancel_scope.cancel()
     return {"remember": spread(written), "indexed": spread(indexed)}
 
@@ -163,42 +187,77 @@ async def awaited(app: App, text: str) -> None:
 async def embedded(app: App) -> None:
     """Wait until nothing waits for its vectors."""
     (model,) = await app.store.rows("memory_index.models")
-    while (await app.store.rows("memory_index.waiting", model=model["model"]))[0]["n"]:
+    waiting = "memory_index.waiting"
+    while (await app.store.rows(waiting, model=model["model"]))[0]["n"]:  # noqa: ASYNC110 - the database has no events
         await anyio.sleep(LOOK)
 
 
 async def vectors(folder: Path) -> Figures:
     """Compare the nearest vectors with those of an exact search in floats."""
+    request = Request("")
+    filters = request.filters(request.parsed())
     async with open_app(settings_of(folder)) as app:
         await app.finder.meaning.load()
-        near, shares = 0, list[float]()
         asked = questions(step=6)[:COMPARED]
-        meant = [await app.finder.meaning.ask(question.text) for question in asked]
-        queries_ = np.stack([one.vector for one in meant if one])
-        keys, cosines = await exact(app, folder, queries_)
-        request = Request("")
-        filters = request.filters(request.parsed())
-        for one, best, scores in zip(meant, keys, cosines, strict=True):
-            assert one
-            found = await app.store.engine.read(
-                one.index.nearest(app.store, one.vector, filters, TOP)
-            )
-            order = np.argsort(-scores)[:TOP]
-            shares.append(len({n for n, _ in found} & set(best[order].tolist())) / TOP)
-            near += 1
-    return {"compared": near, "recall@10 of vectors": 100 * statistics.mean(shares)}
+        meant = [one for q in asked if (one := await app.finder.meaning.ask(q.text))]
+        best = Best(np.stack([one.vector for one in meant]))
+        for keys, rows in await all_vectors(app, folder):
+            best.look(keys, rows)
+        shares: list[float] = []
+        for one, exact in zip(meant, best.keys.tolist(), strict=True):
+            nearest = one.index.nearest(app.store, one.vector, filters, TOP)
+            found = await app.store.engine.read(nearest)
+            shares.append(len({near.n for near in found} & set(exact)) / TOP)
+    return {"vectors": 100 * statistics.mean(shares)}
 
 
-async def exact(app: App, folder: Path, asked: Vector) -> tuple[Any, Any]:
-    """Find the nearest by cosine of all floats: their keys and cosines, TOP of each part."""
-    (size,) = await app.store.rows("passages.totals")
-    floats = np.memmap(folder / FLOATS, np.float16, "r").reshape(-1, asked.shape[1])
-    return size, floats
+async def all_vectors(app: App, folder: Path) -> list[Keyed]:
+    """List all vectors with their keys: as floats, but for those that the product made."""
+    first = json.loads((folder / COMPLETE).read_text(encoding="utf-8"))["first"]
+    floats: NDArray[Any] = np.memmap(folder / FLOATS, np.float16, "r").reshape(-1, DIM)
+    asking = Statement(OTHERS, {"first": first, "end": first + len(floats)})
+
+    def reading() -> Transaction[list[Row]]:
+        return (yield asking)
+
+    others = await app.store.engine.read(reading())
+    rows = np.frombuffer(b"".join(row["vector"] for row in others), np.int8).reshape(-1, DIM)
+    starts = range(0, len(floats), CHUNK)
+    parts = [(first + start, floats[start : start + CHUNK]) for start in starts]
+    return [
+        (np.array([row["n"] for row in others], np.int64), rows),
+        *((np.arange(start, start + len(part), dtype=np.int64), part) for start, part in parts),
+    ]
+
+
+class Best:
+    """The TOP nearest of all rows that were looked at, for each of some vectors."""
+
+    def __init__(self, asked: Vector) -> None:
+        self._asked = asked
+        self.keys = np.zeros((len(asked), 0), np.int64)
+        self._cosines = np.zeros((len(asked), 0), np.float32)
+
+    def look(self, keys: NDArray[np.int64], rows: NDArray[Any]) -> None:
+        wide = rows.astype(np.float32)
+        wide /= np.linalg.norm(wide, axis=1, keepdims=True)
+        cosines = np.hstack([self._cosines, self._asked @ wide.T])
+        every = np.hstack([self.keys, np.broadcast_to(keys, (len(self._asked), len(keys)))])
+        best = np.argsort(-cosines, axis=1)[:, :TOP]
+        self._cosines = np.take_along_axis(cosines, best, axis=1)
+        self.keys = np.take_along_axis(every, best, axis=1)
+
+
+async def imports(folder: Path) -> Figures:
+    """Write and embed memories through the product, into a new database."""
+    with tempfile.TemporaryDirectory(dir=folder) as fresh:
+        async with open_app(settings_of(Path(fresh))) as app:
+            return {"import": await imported(app)}
 
 
 def main() -> None:
     what, folder = sys.argv[1], Path(sys.argv[2])
-    act = {"recalls": recalls, "vectors": vectors}[what]
+    act = {"recalls": recalls, "vectors": vectors, "imports": imports}[what]
     print(json.dumps(asyncio.run(act(folder))))
 
 

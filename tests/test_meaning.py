@@ -116,14 +116,14 @@ async def test_progress_is_told_to_its_end(app: App) -> None:
 async def test_a_pass_that_is_cancelled_loses_nothing_and_is_gone_on_with(app: App) -> None:
     await remember(app, *(f"Memory number {n}." for n in range(300)))
     meaning = app.finder.meaning
+    assert meaning.near
 
-    async with anyio.create_task_group() as tasks:
+    with anyio.CancelScope() as scope:
 
-        def first(done: int, of: int) -> None:
-            assert done < of
-            tasks.cancel_scope.cancel()
+        def stop(_done: int, _of: int) -> None:
+            scope.cancel()
 
-        tasks.start_soon(meaning.embed, first)
+        await meaning.near.work(50, seen=stop)
     left = await queued(app)
     rest = await meaning.embed()
 

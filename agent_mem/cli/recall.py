@@ -12,7 +12,7 @@ from rich.table import Table
 
 from agent_mem.app import App
 from agent_mem.cli import output
-from agent_mem.recall.ranking import WEIGHTS
+from agent_mem.recall.ranking import weights_of
 from agent_mem.recall.search import Found, Request
 from agent_mem.tools.recall import hit_of
 from agent_mem.tools.tool import shown
@@ -78,6 +78,7 @@ def show(answer: dict[str, Any], console: Console) -> None:
 def parts(hit: dict[str, Any]) -> Table:
     """Show what a score is the sum of: each feature that speaks for the hit, or against it."""
     values: dict[str, float] = hit["features"]
-    rows = [(name, value, WEIGHTS[name], value * WEIGHTS[name]) for name, value in values.items()]
+    weights = weights_of(values)
+    rows = [(name, value, weights[name], value * weights[name]) for name, value in values.items()]
     rows.sort(key=lambda row: -abs(row[3]))
     return output.table("feature", "value", "weight", f"score {hit['score']:.3f}", rows=rows)

@@ -210,13 +210,13 @@ def agreement(asked: tuple[int, int], start: int, end: int) -> float:
 
 
 def phrases(query: Query, passages: Sequence[Passage]) -> Column:
-    found = [sum(has(passage, phrase) for phrase in query.phrases) for passage in passages]
+    found = [sum(has(passage.terms, phrase) for phrase in query.phrases) for passage in passages]
     return np.array(found, np.float64)
 
 
-def has(passage: Passage, phrase: Iterable[str]) -> bool:
-    """Look whether a passage has some words, one right after the other."""
-    return f" {' '.join(phrase)} " in f" {passage.terms} "
+def has(held: str, phrase: Iterable[str]) -> bool:
+    """Look whether some terms have others among them, one right after the other."""
+    return f" {' '.join(phrase)} " in f" {held} "
 
 
 def marked(passages: Sequence[Passage], mark: int) -> Column:

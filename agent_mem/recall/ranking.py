@@ -1,7 +1,7 @@
 """The second stage: one linear model over the features of each candidate."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import date
 from importlib.resources import files
 from typing import Final, NamedTuple
@@ -62,9 +62,14 @@ def rank(query: Query, pool: Pool, corpus: Corpus, limit: int | None = None) -> 
     ]
 
 
+def weights_of(features: Container[str]) -> Weights:
+    """Choose the weights: those of all features, or of words alone."""
+    return WEIGHTS if "meaning" in features else WORDS_ALONE
+
+
 def scored(columns: Mapping[str, Column], length: int) -> list[float]:
     """Sum the features, each times its weight."""
-    weights = WEIGHTS if "meaning" in columns else WORDS_ALONE
+    weights = weights_of(columns)
     return sum((weights[n] * c for n, c in columns.items()), np.zeros(length)).tolist()
 
 
@@ -73,8 +78,11 @@ def cosine_of(sense: Sense | None, passage: Passage) -> float:
 
 
 def excluded(query: Query, passage: Passage) -> bool:
-    """Look whether a passage has what its query excludes."""
-    return bool(query.excluded) and any(has(passage, phrase) for phrase in query.excluded)
+    """Look whether a passage has what its query excludes: in its text, or as a label of it."""
+    if not query.excluded:
+        return False
+    labels = " ".join(terms(f"{passage.subject or ''}. {passage.topic or ''}"))
+    return any(has(text, phrase) for phrase in query.excluded for text in (passage.terms, labels))
 
 
 def why(query: Query, ranked: Ranked) -> tuple[str, ...]:
@@ -94,8 +102,8 @@ def why(query: Query, ranked: Ranked) -> tuple[str, ...]:
         "says when": found["when"] > 0,
         "has a number": found["number"] > 0,
         "names someone or something": found["name"] > 0,
-        "reply to a matching question": found["reply"] > 1,
-        "next to a match": found["neighbours"] > 0,
+        "reply to a matching question": found["reply"] > _MEANT,
+        "next to a match": found["neighbours"] > _MEANT,
     }
     return tuple(reason for reason, holds in reasons.items() if holds) or ("faintly alike",)
 

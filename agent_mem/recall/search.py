@@ -25,6 +25,7 @@ CLOSE_LOOK = 3
 """How many times as many passages as are asked for are looked at for being the same."""
 TOLD = 0.6
 """The share of an event's words that a passage must have to tell when it was."""
+OPENING = "\"'("
 MARKS = ".,;:!\"'()"
 ARTICLES = frozenset({"a", "an", "the"})
 FIRST = datetime.min.replace(tzinfo=UTC)
@@ -206,7 +207,7 @@ def covered(query: Query, passage: Passage) -> float:
 
 def bare(text: str) -> str:
     """Write a text without what makes no difference to what it says."""
-    words = (word.strip(MARKS) or word for word in text.casefold().split())
+    words = (word.lstrip(OPENING).rstrip(MARKS) or word for word in text.casefold().split())
     return " ".join(word for word in words if word not in ARTICLES)
 
 

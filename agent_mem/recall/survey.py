@@ -9,7 +9,7 @@ from anyio.to_thread import run_sync
 from agent_mem.errors import AgentMemError
 from agent_mem.recall import mapped
 from agent_mem.recall.embedding import Model, models, waiting
-from agent_mem.recall.local_index import LocalIndex
+from agent_mem.recall.local_index import LocalIndex, remove
 from agent_mem.recall.mapped import BadIndex
 from agent_mem.recall.meaning import Meaning
 from agent_mem.recall.space import Space
@@ -139,16 +139,14 @@ def mending(store: Store) -> Transaction[int]:
 
 
 async def rewriting(store: Store, path: Path) -> int:
-    """Write the indexes anew that are worth a file, and remove all other files; count them."""
+    """Remove the files of all indexes, and write those anew that are worth one; count models."""
     known = await store.engine.read(models(store))
     for name in known:
         await store.engine.write(store.asking("memory_index.forget_file", model=name))
+    for file in indexes(path):
+        remove(file)
     for name, model in known.items():
         index = LocalIndex(name, model.dim, path)
         await index.load(store)
         await index.save(store)
-    kept = {model.file for model in (await store.engine.read(models(store))).values()}
-    for file in indexes(path):
-        if file.name not in kept:
-            file.unlink(missing_ok=True)
     return len(known)

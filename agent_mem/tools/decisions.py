@@ -16,9 +16,12 @@ from agent_mem.tools.tool import Result
 
 EARLIER = 5
 ALIKE = 0.5
-SAME = 0.75
-"""The cosine from which two questions are taken for one."""
 """The share of a question's words that an earlier decision must have to be named."""
+SAME = 0.5
+"""The cosine of a question with an earlier decision from which that one is named.
+
+Of 10 pairs in other words the shipped encoder puts 6 above it, of 16 that are merely related 1.
+"""
 
 DecisionId = Annotated[Name, Field(description="Decision id")]
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from agent_mem.app import App
 from agent_mem.errors import InvalidInput
 from agent_mem.recall.budget import Budget, tokens
-from agent_mem.recall.search import Found, Request
+from agent_mem.recall.search import Found, Request, Results
 from agent_mem.records import FINDABLE
 from agent_mem.records.fields import MAX_CONTENT, Moment, Name, Names
 from agent_mem.records.memory import MemoryKind
@@ -76,13 +76,16 @@ async def recall(
         as_of=as_of,
         limit=limit,
     )
-    results = await app.finder.search(request)
-    budget = Budget(max_tokens - ENVELOPE - tokens(results.trouble or ""))
+    return answer(await app.finder.search(request), max_tokens)
+
+
+def answer(results: Results, max_tokens: int) -> Recalled:
+    """Show as many hits as fit, and say what was left out, or not searched."""
+    trouble = results.trouble
+    budget = Budget(max_tokens - ENVELOPE - tokens(trouble or ""))
     hits = [hit for found in results.hits for hit in fitted(hit_of(found), budget)]
     left_out = len(results.hits) - len(hits)
-    return Recalled(
-        hits=hits, left_out=left_out or None, note=note(hits, left_out, results.trouble)
-    )
+    return Recalled(hits=hits, left_out=left_out or None, note=note(hits, left_out, trouble))
 
 
 def known(kinds: list[str]) -> tuple[str, ...]:

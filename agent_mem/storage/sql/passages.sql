@@ -51,7 +51,7 @@ INSERT INTO passages (
     :at, :valid_from, :valid_until, :expires_at, :importance, :terms, :labels, :size, :marks, :dates,
     :digest
 ) ON CONFLICT (owner, record_id, part) DO UPDATE SET
-    agent_name = excluded.agent_name, project = excluded.project, session_id = excluded.session_id,
+    kind = excluded.kind, agent_name = excluded.agent_name, project = excluded.project, session_id = excluded.session_id,
     topic = excluded.topic, subject = excluded.subject, at = excluded.at,
     valid_from = excluded.valid_from, valid_until = excluded.valid_until,
     expires_at = excluded.expires_at, importance = excluded.importance, terms = excluded.terms,

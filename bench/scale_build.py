@@ -124,8 +124,8 @@ class Pool:
         """Make the sentence vectors of texts, each given by the turns that it is made of."""
         means: Vector = np.stack([self._vectors[list(turns)].mean(axis=0) for turns in texts])
         means /= np.linalg.norm(means, axis=1, keepdims=True)
-        noise: Vector = self._chance.standard_normal(means.shape, np.float32)
-        found: Vector = means + noise * np.float32(APART / means.shape[1] ** 0.5)
+        noise = self._chance.standard_normal(means.shape, np.float32)
+        found: Vector = means + noise * np.float32(APART * means.shape[1] ** -0.5)
         return found / np.linalg.norm(found, axis=1, keepdims=True)
 
     def tokens(self, turns: Sequence[int]) -> bytes:

@@ -171,7 +171,7 @@ async def remembering(app: App) -> Figures:
     indexed: list[float] = []
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app.finder.meaning.run)
-        texts = [each.memory.content for n in range(10) for each in writer().session(-1 - n, 1)[1]]
+        texts = [each.memory.content for n in range(10) for each in writer().session(-time.time_ns() - n, 1)[1]]
         written += [await timed(remember(app, content=text)) for text in texts[:WRITTEN]]
         await embedded(app)
         indexed += [await timed(awaited(app, text)) for text in texts[WRITTEN : WRITTEN + AWAITED]]

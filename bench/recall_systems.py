@@ -143,10 +143,11 @@ async def answer(
     """Rank the turns by each system. Ours is asked as the tool `recall` asks it, for ten."""
     finder, request = store.app.finder, Request(question.text, at=question.asked_at)
     meant = await finder.meant(request)
-    if meant is None:
+    if finder.meaning.trouble:
         raise SystemExit(finder.meaning.trouble)
     words = text.scores(question.text)
-    cosines, tokens = await vectors.scores(meant)
+    # The encoder cannot read every script.
+    cosines, tokens = await vectors.scores(meant) if meant else ({}, {})
     ours = {
         BY_WORDS: await store.app.store.engine.read(finder.searching(request)),
         BY_ALL: await finder.search(request),

@@ -71,6 +71,15 @@ def writer() -> Writer:
     return Writer(SEED)
 
 
+def fresh(count: int) -> list[str]:
+    """Write texts that no run had before."""
+    stamp = time.time_ns()
+    sessions = (
+        writer().session(stamp + n, stamp + count)[1] for n in range(count // A_SESSION + 1)
+    )
+    return [each.memory.content for written in sessions for each in written][:count]
+
+
 def settings_of(folder: Path) -> Settings:
     """Read no setting of whoever runs this."""
     return Settings(db=folder / "memory.db", project=None, embedder="builtin", owner="me")
@@ -125,7 +134,7 @@ class Pool:
         means: Vector = np.stack([self._vectors[list(turns)].mean(axis=0) for turns in texts])
         means /= np.linalg.norm(means, axis=1, keepdims=True)
         noise = self._chance.standard_normal(means.shape, np.float32)
-        found: Vector = means + noise * np.float32(APART * means.shape[1] ** -0.5)
+        found = np.add(means, noise * (APART * means.shape[1] ** -0.5), dtype=np.float32)
         return found / np.linalg.norm(found, axis=1, keepdims=True)
 
     def tokens(self, turns: Sequence[int]) -> bytes:

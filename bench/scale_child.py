@@ -19,7 +19,7 @@ import anyio
 import numpy as np
 from conversations import Question, data_sets
 from numpy.typing import NDArray
-from scale_build import COMPLETE, FLOATS, imported, settings_of, writer
+from scale_build import COMPLETE, FLOATS, fresh, imported, settings_of
 
 from agent_mem.app import App, open_app
 from agent_mem.recall.search import Finder, Request
@@ -167,14 +167,14 @@ async def stages(app: App, asked: Sequence[Question]) -> dict[str, list[float]]:
 
 async def remembering(app: App) -> Figures:
     """Write memories beside the work in the background, as in the server."""
+    texts = fresh(WRITTEN + AWAITED)
     written: list[float] = []
     indexed: list[float] = []
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app.finder.meaning.run)
-        texts = [each.memory.content for n in range(10) for each in writer().session(-time.time_ns() - n, 1)[1]]
         written += [await timed(remember(app, content=text)) for text in texts[:WRITTEN]]
         await embedded(app)
-        indexed += [await timed(awaited(app, text)) for text in texts[WRITTEN : WRITTEN + AWAITED]]
+        indexed += [await timed(awaited(app, text)) for text in texts[WRITTEN:]]
         tasks.cancel_scope.cancel()
     return {"remember": spread(written), "indexed": spread(indexed)}
 

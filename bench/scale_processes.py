@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import anyio
-from scale_build import settings_of, writer
+from scale_build import fresh, settings_of
 from scale_child import spread, timed
 
 from agent_mem.app import App, open_app
@@ -73,7 +73,7 @@ def together(folder: Path, processes: int) -> dict[str, Any]:
 async def one(place: Place) -> dict[str, Any]:
     """Be one of the processes."""
     told: dict[str, Any] = {"recall": [], "remember": [], "missed": 0}
-    texts = [each.memory.content for n in range(5) for each in writer().session(-time.time_ns() - n, 1)[1]]
+    texts = fresh(SECONDS)
     async with open_app(settings_of(place.folder)) as app:
         await app.finder.meaning.load()
         async with anyio.create_task_group() as tasks:

@@ -71,4 +71,4 @@ def heard(cosines: Mapping[int, float], tokens: Mapping[int, Sequence[int]]) -> 
     """
     asked = np.array([[127, 0]], np.float32)
     rows = {n: np.array(row, np.int8).tobytes() for n, row in tokens.items()}
-    return Sense(asked, np.ones(1), rows, cosines)
+    return Sense(asked, np.ones(1), rows, cosines, [frozenset()])

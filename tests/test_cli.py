@@ -22,7 +22,7 @@ from agent_mem.cli.main import COMMANDS, main
 from agent_mem.cli.status import size
 from agent_mem.config import Settings
 from agent_mem.errors import InvalidInput
-from agent_mem.recall.ranking import WEIGHTS
+from agent_mem.recall.ranking import WEIGHTS, WORDS_ALONE, Weights
 from agent_mem.records import RECORDS
 from agent_mem.storage.migrations import steps
 
@@ -174,9 +174,15 @@ def test_what_does_not_fit_is_counted(run: Run, told: Callable[..., Any]) -> Non
     assert last == f"{left_out} more did not fit into --max-tokens."
 
 
+@pytest.mark.parametrize(("embedder", "weights"), [("builtin", WEIGHTS), ("none", WORDS_ALONE)])
 def test_explaining_shows_what_every_score_is_the_sum_of(
-    run: Run, told: Callable[..., Any]
+    run: Run,
+    told: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    embedder: str,
+    weights: Weights,
 ) -> None:
+    monkeypatch.setenv("AGENT_MEM_EMBEDDER", embedder)
     run("remember", "Ana moved the port to 6432 in May.", "--subject", "Ana")
     run("remember", "Ben asked which port it was.", "--subject", "Ben")
     run("remember", "Ana will choose a port.", "--kind", "plan")
@@ -190,12 +196,12 @@ def test_explaining_shows_what_every_score_is_the_sum_of(
     assert hits[0]["who"] == "Ana"
     assert hits[0]["score"] > hits[1]["score"]
     for hit in hits:
-        total = sum(WEIGHTS[name] * value for name, value in hit["features"].items())
+        total = sum(weights[name] * value for name, value in hit["features"].items())
         assert hit["score"] == pytest.approx(total)
         assert f"score {hit['score']:.3f}" in shown
-        assert hit["features"].keys() == WEIGHTS.keys()
+        assert hit["features"].keys() == weights.keys()
         for name, value in hit["features"].items():
-            figures = (value, WEIGHTS[name], value * WEIGHTS[name])
+            figures = (value, weights[name], value * weights[name])
             assert [name, *(f"{figure:.3f}" for figure in figures)] in lines
 
 

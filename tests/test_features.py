@@ -57,7 +57,7 @@ def senses(draw: st.DrawFn) -> tuple[Sense, int]:
     weights = draw(st.lists(st.floats(0, 1), min_size=len(asked), max_size=len(asked)))
     held = draw(st.lists(st.lists(row, max_size=4), max_size=5))
     tokens = {n: np.array(rows, np.int8).tobytes() for n, rows in enumerate(held) if rows}
-    sense = Sense(np.array(asked, np.float32), np.array(weights), tokens, {})
+    sense = Sense(np.array(asked, np.float32), np.array(weights), tokens, {}, [frozenset()] * len(asked))
     return sense, len(held)
 
 

@@ -5,15 +5,19 @@ import math
 import sqlite3
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from conftest import Call
+from conftest import Call, calling
 from helpers_wire import Wire, text_of, wired
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from agent_mem.app import App
 from agent_mem.config import Settings
 from agent_mem.errors import InvalidInput
+from agent_mem.recall.search import Request
 from agent_mem.records.decision import Decision
 from agent_mem.records.memory import Memory
 from agent_mem.records.record import uuid7
@@ -186,6 +190,47 @@ async def test_any_query_is_answered(query: str, call: Call) -> None:
 
     assert found.keys() <= {"hits", "note", "left_out"}
     assert found.get("hits") or found["note"]
+
+
+@pytest.fixture
+async def encoded(app: App) -> App:
+    """Know a little, with the encoder loaded."""
+    await app.store.put(
+        Memory(agent_name="a", content="Ana drinks green tea", subject="Ana", topic="tea"),
+        Memory(
+            agent_name="a", content="🚀 数据库 ฝนตก", occurred_at=datetime(2026, 5, 1, tzinfo=UTC)
+        ),
+    )
+    await app.finder.meaning.load()
+    return app
+
+
+@pytest.mark.parametrize("query", [*FTS, *SQL, *ODD, *LONG, "\x00", "-tea", "topic:", 'kind:""'])
+async def test_any_query_is_answered_with_the_encoder(query: str, encoded: App) -> None:
+    found = await calling(encoded)("recall", query=query)
+
+    assert found.get("hits") or found["note"].startswith("Nothing found.")
+
+
+@given(
+    query=st.lists(
+        st.text(max_size=40)
+        | st.sampled_from(["tea", "Ana's", "before the release", "as of 3 May 2026", "old port"])
+        | st.sampled_from([*FTS, *ODD, "topic:tea", "kind:fact", "-x", "🚀", "数据库", "what"]),
+        max_size=6,
+    ).map(" ".join),
+    literal=st.booleans(),
+)
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+async def test_any_text_can_be_asked_with_the_encoder(
+    query: str, literal: bool, encoded: App
+) -> None:
+    found = await encoded.finder.search(Request(query, literal=literal))
+
+    assert len({hit.record.id for hit in found.hits}) == len(found.hits) <= 2
+    assert all(hit.why and math.isfinite(hit.score) for hit in found.hits)
 
 
 async def test_a_refused_write_leaves_every_table_as_it_was(

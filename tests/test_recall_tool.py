@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from agent_mem.app import App, open_app
 from agent_mem.config import Settings
-from agent_mem.errors import InvalidInput
+from agent_mem.errors import EncoderUnavailable, InvalidInput
 from agent_mem.recall.budget import tokens
+from agent_mem.recall.meaning import LOADING
 from agent_mem.records.insight import Insight
 from agent_mem.records.record import Record, now
 
@@ -244,6 +245,47 @@ async def test_what_says_the_same_is_shown_once_with_a_count(call: Call) -> None
     assert len(found) == 2
 
 
+async def test_case_articles_and_marks_at_the_end_make_no_difference(call: Call) -> None:
+    for content in ("The kite is red.", "the KITE is red!", '"Kite is red"', "A kite: is (red);"):
+        await call("remember", content=content)
+
+    (hit,) = await hits(call, "kite")
+
+    assert hit["alike"] == 3
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("The kite is red.", "The kite is blue."),
+        ("The kite has 4 lines.", "The kite has 5 lines."),
+        ("The kite weighs 5 kg.", "The kite weighs .5 kg."),
+        ("The kite may fly.", "The kite may not fly."),
+        ("The kite is red.", "The kite is red?"),
+        ("Keep the kite in .env", "Keep the kite in env"),
+        ("Ana has the kite of Bo.", "Bo has the kite of Ana."),
+    ],
+)
+async def test_what_makes_a_difference_is_shown_twice(call: Call, one: str, other: str) -> None:
+    await call("remember", content=one)
+    await call("log_event", type="note", content=other)
+
+    found = await hits(call, "kite")
+
+    assert sorted(hit["text"] for hit in found) == sorted([one, other])
+    assert not any("alike" in hit for hit in found)
+
+
+async def test_what_says_the_same_takes_no_place_of_another(call: Call) -> None:
+    for project in "abcd":
+        await call("remember", content="The kite, the kite, the kite.", project=project)
+    await call("remember", content="A kite is in the shop.")
+
+    found = await hits(call, "kite", limit=2)
+
+    assert [hit.get("alike") for hit in found] == [3, None]
+
+
 async def test_what_says_the_opposite_is_shown_beside_it(call: Call) -> None:
     """The one word that matters may be one that is not searched for."""
     await call("remember", content="Use tabs in the Makefile.")
@@ -289,7 +331,7 @@ async def test_what_is_out_of_bounds_is_refused(
 
 async def test_nothing_found_says_so(call: Call) -> None:
     assert await call("recall", query="zeppelin") == {
-        "note": "Nothing found. Try other words, or fewer filters."
+        "note": f"{LOADING} Nothing found. Try other words, or fewer filters."
     }
 
 
@@ -304,7 +346,9 @@ async def test_what_does_not_fit_is_shortened_or_counted(call: Call) -> None:
     assert len(first["text"]) <= 120
     assert first["text"].endswith("…")
     assert answer["left_out"] == 4 - len(answer["hits"])
-    assert answer["note"] == "Raise max_tokens. What ends in … is whole at memory://item/{id}."
+    assert answer["note"] == (
+        f"{LOADING} Raise max_tokens. What ends in … is whole at memory://item/{{id}}."
+    )
     assert "left_out" not in await call("recall", query="kite story", max_tokens=2000)
 
 
@@ -323,6 +367,26 @@ TEXTS = st.one_of(
 NAMES = st.none() | st.text(st.sampled_from("ab cd数😀-/"), min_size=1, max_size=200).filter(
     str.strip
 )
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("/a/way" * 9, "is incomplete. Raise"), ("/a/way" * 300, "… Raise")]
+)
+async def test_the_sentence_of_what_is_wrong_is_part_of_the_budget(
+    app: App, call: Call, path: str, said: str
+) -> None:
+    for n in range(9):
+        await call("remember", content=f"Kite {n} is in the shop of street {n}.")
+    asked = {"query": "kite", "limit": 50, "max_tokens": 260}
+    before = await call("recall", **asked)
+    assert app.finder.meaning.near
+
+    app.finder.meaning.near.error = EncoderUnavailable(f"The encoder in {path} is incomplete.")
+    after = await call("recall", **asked)
+
+    assert said in after["note"]
+    assert tokens(json.dumps(after, ensure_ascii=False)) <= 260
+    assert 0 < len(after["hits"]) <= len(before["hits"])
 
 
 @given(

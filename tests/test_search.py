@@ -16,7 +16,6 @@ from agent_mem.app import App
 from agent_mem.recall.embedding import Embedded, embed_some, registering
 from agent_mem.recall.local_index import LocalIndex
 from agent_mem.recall.search import Request
-from agent_mem.recall.similar import overlap
 from agent_mem.records.memory import Memory
 from agent_mem.records.record import now
 from agent_mem.records.session import Session
@@ -205,12 +204,6 @@ async def test_an_id_is_not_reused_for_another_record(app: App) -> None:
     await app.store.put(Memory(id=key, agent_name="a", content="The kite is blue."))
 
     assert await found(app, "kite") == ["The kite is blue."]
-
-
-def test_nothing_overlaps_nothing() -> None:
-    assert overlap(set(), set()) == 0
-    assert overlap({"a", "b"}, {"b", "c"}) == pytest.approx(1 / 3)
-    assert overlap({"a"}, {"a"}) == 1
 
 
 async def test_facts_that_differ_in_one_number_are_both_shown(app: App, call: Call) -> None:

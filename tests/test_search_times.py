@@ -62,7 +62,7 @@ async def deployed(app: App) -> App:
         ("What did we deploy during the release?", {SAME}),
         ("What did we deploy after the release?", {SAME, LATE}),
         ("What did we deploy since the release?", {SAME, LATE}),
-        ("What did we deploy?", set()),
+        ("What did we deploy?", set[str]()),
     ],
 )
 async def test_a_remembered_event_stands_for_its_day(
@@ -71,11 +71,11 @@ async def test_a_remembered_event_stands_for_its_day(
     assert await dated(deployed, query) == fitting
 
 
-@pytest.mark.parametrize("event", ["the audit", "the release of the summer catalogue"])
+@pytest.mark.parametrize("event", ["the audit", "the release of the printed catalogue"])
 async def test_an_event_of_which_nothing_tells_is_words_like_others(
     deployed: App, event: str
 ) -> None:
-    """Two of five words are too few to tell of it."""
+    """One of three words is too little to tell of it."""
     assert await dated(deployed, f"What did we deploy before {event}?") == set()
 
 
@@ -106,6 +106,15 @@ def test_an_event_gives_the_time_around_its_day() -> None:
     assert around(RELEASE, "until") == (FIRST, ends)
     assert around(RELEASE, "during") == (begins, ends)
     assert around(RELEASE, "after") == around(RELEASE, "since") == (begins, FOREVER)
+
+
+async def test_an_event_may_be_on_the_last_day_of_all(app: App) -> None:
+    last = FOREVER - timedelta(hours=1)
+    await tell(app, early=RELEASE, same=last, late=last, release=last)
+
+    for relation in ("before", "until", "during", "after", "since"):
+        query = f"What did we deploy {relation} the release?"
+        assert len(await found(app, query)) == 4
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_mem.recall.dates import spans
-from agent_mem.recall.times import asked
+from agent_mem.recall.times import asked, earlier_years
 
 NOW = datetime(2023, 5, 17, 14, 30, tzinfo=UTC)
 """A Wednesday."""
@@ -140,3 +140,30 @@ def test_a_long_text_of_one_word_takes_no_time(word: str) -> None:
     started = perf_counter()
     asked(word * 5000 + "may 2024", NOW)
     assert perf_counter() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("what did we do in March?", "2022-03-01..2022-03-31", "2018-03-01..2018-03-31"),
+        ("on 29 February", "2023-02-28..2023-02-28", "2019-02-28..2019-02-28"),
+    ],
+)
+def test_a_date_without_a_year_may_be_of_any_of_five_earlier_years(
+    text: str, first: str, last: str
+) -> None:
+    now = NOW if "March" in text else NOW.replace(year=2024)
+    found = [
+        f"{start.date()}..{(end - timedelta(days=1)).date()}"
+        for start, end in earlier_years(text, asked(text, now).spans)
+    ]
+
+    assert len(found) == 5
+    assert (found[0], found[-1]) == (first, last)
+
+
+@pytest.mark.parametrize(
+    "text", ["in March 2023", "last March", "last week", "yesterday", "what broke?", "since March"]
+)
+def test_a_time_that_is_fixed_or_open_has_no_other_years(text: str) -> None:
+    assert earlier_years(text, asked(text, NOW).spans) == ()

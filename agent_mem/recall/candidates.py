@@ -23,8 +23,8 @@ WIDER: Final = 3
 MOST_OF_A_RECORD: Final = 3
 REACH: Final = 2
 """How many places away in its session a candidate's neighbours are fetched."""
-CHEAP: Final = 20_000
-"""Postings that full text can rank for one query in a few milliseconds."""
+CHEAP: Final = 5_000
+"""Passages that full text can rank in a few milliseconds: it looks up how long each of them is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,9 @@ def gather(
     if query.phrases:
         allowed &= found.keys()
     sense = (yield from sensed(store, passages, corpus, meant)) if meant else None
-    return Pool(passages, allowed, sense)
+    # Where nothing is embedded yet, words tell more than what is not known.
+    known = sense and (sense.tokens or not len(sense.asked))
+    return Pool(passages, allowed, sense if known else None)
 
 
 def sensed(
@@ -65,7 +67,9 @@ def sensed(
     cosines = yield from meant.index.cosines(store, meant.vector, keys)
     rows = yield store.query("memory_index.tokens", model=meant.model, among=keys)
     tokens = {row["n"]: row["tokens"] for row in rows}
-    return Sense(meant.tokens, telling(meant.words, passages, corpus), tokens, cosines)
+    weights = telling(meant.words, passages, corpus)
+    words = [frozenset(terms(word)) for word in meant.words]
+    return Sense(meant.tokens, weights, tokens, cosines, words)
 
 
 def telling(
@@ -79,37 +83,43 @@ def telling(
     names = {name for subject in subjects for name in subject.lower().split()}
     weights = np.array([max(map(corpus.weight, terms(word)), default=0.0) for word in words])
     others = np.array([word not in names for word in words], np.bool_)
-    weights = weights * others if (weights * others).any() else weights
+    weights = weights * others if True else weights
     return weights / weights.sum() if weights.any() else np.full(len(words), 1 / (len(words) or 1))
 
 
 def by_words(
     store: Store, query: Query, corpus: Corpus, filters: Mapping[str, Any]
 ) -> Transaction[list[Row]]:
-    """Find passages by full text, the best first."""
+    """Find passages by full text, the best first.
+
+    Where many have one of the words, ranking all of them costs too much. Then it climbs from those
+    that have all words to those that have any, and of each rung ranks what it can.
+    """
     if not query.terms:  # it says stop words only, which may yet mean something
         return []
     found: dict[int, Row] = {}
     most = WIDER * CANDIDATES
-    ranked = sum(corpus.frequencies.get(term, 0) for term in query.terms) <= CHEAP
-    name = "passages.matching" if ranked else "passages.latest_matching"
-    for words in [either(query.terms)] if ranked else rungs(query.terms, corpus):
+    postings = sum(corpus.frequencies.get(term, 0) for term in query.terms)
+    few = postings <= CHEAP
+    for words, fit in [(either(query.terms), postings)] if few else rungs(query.terms, corpus):
+        name = "passages.matching" if fit <= CHEAP else "passages.latest_matching"
         params = {"match": matching(query, words), "limit": most, **filters}
         for row in (yield store.query(name, **params)):
             found.setdefault(row["n"], row)
         if len(found) >= most:
             break
     rows = list(found.values())
-    return rows if ranked else sorted(rows, key=lambda row: -corpus.bm25(row["terms"].split()))
+    return rows if few else sorted(rows, key=lambda row: -corpus.bm25(row["terms"].split()))
 
 
-def rungs(words: Sequence[str], corpus: Corpus) -> Iterator[str]:
-    """Climb from all words to any: where many passages have a word, ranking all costs too much."""
-    rarest = sorted(words, key=lambda word: corpus.frequencies.get(word, 0))
-    yield " AND ".join(map(quoted, rarest))
-    for i, word in enumerate(rarest[:-1]):
-        yield f"{quoted(word)} AND ({either(rarest[i + 1 :])})"
-    yield from map(quoted, rarest)
+def rungs(words: Sequence[str], corpus: Corpus) -> Iterator[tuple[str, int]]:
+    """Climb from all words to any, the rarest first; tell how many passages may fit each rung."""
+    counted = sorted((corpus.frequencies.get(word, 0), word) for word in words)
+    rarest = [word for _, word in counted]
+    yield " AND ".join(map(quoted, rarest)), counted[0][0]
+    for i, (count, word) in enumerate(counted[:-1], 1):
+        yield f"{quoted(word)} AND ({either(rarest[i:])})", count
+    yield from ((quoted(word), count) for count, word in counted)
 
 
 def either(words: Iterable[str]) -> str:

@@ -1,6 +1,6 @@
 """What speaks for a candidate: a column of numbers for each feature, one number a passage."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate
@@ -20,6 +20,8 @@ _REACH: Final = (0.7, 0.5)
 _SESSION_BEST: Final = 2
 _FADING: Final = 7.0
 """In how many days the agreement of two dates fades to 1/e."""
+_EARLIER: Final = 0.9
+"""What a date counts that fits in an earlier year, where none was named."""
 _SPREAD: Final = 0.25
 """The least deviation that counts, as a share of the highest value."""
 _UNIT: Final = 127.0**2
@@ -45,6 +47,8 @@ class Sense:
     """The passages' token vectors as int8, by `Passage.n`."""
     cosines: Mapping[int, float]
     """Their vectors' cosine with the query's."""
+    words: Sequence[frozenset[str]]
+    """The terms of the word that each word piece of the query is of."""
 
 
 def features(
@@ -55,7 +59,8 @@ def features(
     What has no scale of its own counts by how far it stands out among the candidates:
     (value - mean) / deviation.
     """
-    held = [passage.terms.split() + terms(passage.topic or "") for passage in passages]
+    topics = {topic: terms(topic or "") for topic in {passage.topic for passage in passages}}
+    held = [passage.terms.split() + topics[passage.topic] for passage in passages]
     gains = word_gains(query.terms, held, corpus)
     words = gains.sum(axis=1)
     before, after = places(passages)
@@ -95,7 +100,8 @@ def late_interaction(passages: Sequence[Passage], sense: Sense) -> Matrix:
     """Compare each word piece of the query with the best of each passage: ColBERT's MaxSim.
 
     O. Khattab and M. Zaharia, "ColBERT", SIGIR 2020; each similarity is weighted by how much its
-    word tells. A passage that has no token vectors yet gets what the others have on average.
+    word tells. A passage that has no token vectors yet gets all for a word that it has, and for any
+    other what the others have on average.
     """
     width = sense.asked.shape[1]
     pieces = [sense.tokens.get(passage.n, b"") for passage in passages]
@@ -107,9 +113,11 @@ def late_interaction(passages: Sequence[Passage], sense: Sense) -> Matrix:
     starts = [0, *accumulate(len(pieces[i]) // width for i in known)][:-1]
     best = np.maximum.reduceat(rows @ sense.asked.T, starts, axis=0)
     gains[known] = np.maximum(best, 0) / _UNIT * sense.weights
-    unknown = np.ones(len(passages), np.bool_)
-    unknown[known] = False
-    gains[unknown] = gains[known].mean(axis=0)
+    mean = gains[known].mean(axis=0)
+    for i in set(range(len(passages))).difference(known):
+        held = set(passages[i].terms.split())
+        said = [bool(word) and word <= held for word in sense.words]
+        gains[i] = np.where(said, sense.weights, mean)
     return gains
 
 
@@ -186,15 +194,18 @@ def subjects(query: Query, passages: Sequence[Passage]) -> Column:
 
 def dates(query: Query, passages: Sequence[Passage]) -> Column:
     """Compare each passage's time, and the days that it names, with what is asked for."""
-    asked = [(start.toordinal(), end.toordinal()) for start, end in query.spans]
+    asked = [(start.toordinal(), end.toordinal(), 1.0) for start, end in query.spans]
+    asked += [(start.toordinal(), end.toordinal(), _EARLIER) for start, end in query.other_spans]
     if not asked:
         return np.zeros(len(passages))
-    return np.array(
-        [
-            max(agreement(span, start, end) for span in asked for start, end in days(passage))
-            for passage in passages
-        ]
-    )
+    return np.array([max(agreements(asked, passage)) for passage in passages])
+
+
+def agreements(asked: Sequence[tuple[int, int, float]], passage: Passage) -> Iterator[float]:
+    """Compare what is asked for with each day that a passage has; a span counts its share."""
+    for start, end in days(passage):
+        for first, last, share in asked:
+            yield share * agreement((first, last), start, end)
 
 
 def days(passage: Passage) -> list[tuple[int, int]]:

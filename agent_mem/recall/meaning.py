@@ -4,6 +4,7 @@ Recall never waits for what is loaded or embedded in the background: it goes by 
 built-in vectors, where it is not told more.
 """
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ LIVE: Final = 64
 """Passages of one batch in the background: a recall shares the processor with it."""
 BULK: Final = 256
 """Passages of one batch where nobody waits: those of a length are encoded together."""
+READ: Final = re.compile("[a-z0-9]")
+"""What a word has that the shipped encoder can read: to it, those of other scripts are alike."""
 NO_TOKENS: Final = np.zeros((0, 1), np.float32)
 LOADING: Final = "Found by words alone: the encoder is still loading."
 
@@ -119,13 +122,18 @@ class Meaning:
         return lacking(self.near)
 
     async def ask(self, text: str) -> Meant | None:
-        """Find what a query means; None as long as that cannot be told."""
+        """Find what a query means; None where that cannot be told."""
         near, far = self.near.index if self.near else None, await self._asked(text)
+        untold = Meant(*far, "", NO_TOKENS, ()) if far else None
         if near is None:
-            return Meant(*far, "", NO_TOKENS, ()) if far else None
+            return untold
         (made,) = await self._builtin.encode([text])
+        read = [i for i, word in enumerate(made.words) if READ.search(word)]
+        if not read:
+            return untold
         index, vector = far or (near, made.vector)
-        return Meant(index, vector, near.model, made.tokens.astype(np.float32), made.words)
+        words = tuple(made.words[i] for i in read)
+        return Meant(index, vector, near.model, made.tokens[read].astype(np.float32), words)
 
     async def _asked(self, text: str) -> tuple[LocalIndex, Vector] | None:
         """Ask the endpoint, if it has embedded all that is to be found."""

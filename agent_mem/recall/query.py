@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from agent_mem.recall.anchors import Anchor, anchor
 from agent_mem.recall.days import Span
-from agent_mem.recall.times import asked
+from agent_mem.recall.times import asked, earlier_years
 from agent_mem.recall.words import STOP_WORDS, terms
 
 Wants = Literal["when", "number", "name", "none"]
@@ -106,6 +106,8 @@ class Query:
     """The kind of answer: a time, a number, a name, or nothing in particular."""
     spans: tuple[Span, ...]
     """The times asked about, half-open, in UTC: "before May" is open to the past (see `times`)."""
+    other_spans: tuple[Span, ...]
+    """The same times of earlier years, where no year is named."""
     names: tuple[str, ...]
     """The capitalised words, in lower case, in the query's order: whom it may be about."""
     as_of: datetime | None
@@ -137,6 +139,7 @@ def parse(text: str, now: datetime) -> Query:
         kind=filters.get("kind"),
         wants=_wants(text),
         spans=times.spans,
+        other_spans=earlier_years(text, times.spans),
         names=_names(text),
         as_of=times.as_of,
         anchor=anchor(text),

@@ -214,12 +214,12 @@ def bare(text: str) -> str:
 def around(day: datetime, relation: Relation) -> Span:
     """Give the time before, after or at an event that was on some day."""
     start = day.replace(hour=0, minute=0, second=0, microsecond=0)
-    match relation:
-        case "before":
-            return FIRST, start
-        case "until":
-            return FIRST, start + timedelta(days=1)
-        case "after" | "since":
-            return start, FOREVER
-        case "during":
-            return start, start + timedelta(days=1)
+    end = start + timedelta(days=1) if start.date() < FOREVER.date() else FOREVER
+    spans: dict[Relation, Span] = {
+        "before": (FIRST, start),
+        "until": (FIRST, end),
+        "after": (start, FOREVER),
+        "since": (start, FOREVER),
+        "during": (start, end),
+    }
+    return spans[relation]

@@ -12,6 +12,8 @@ from agent_mem.recall.vocabulary import UNITS
 
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _END: Final = datetime.max.replace(tzinfo=UTC)
+_YEAR: Final = timedelta(365)
+_YEARS_BACK: Final = 5
 _MOST: Final = 16
 """A text with more times in it is no question: each of them stands for itself."""
 
@@ -108,6 +110,23 @@ def asked(text: str, now: datetime) -> Asked:
     return Asked(spans, next(filter(None, as_of), None))
 
 
+def earlier_years(text: str, spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    """Give the same times in earlier years, where a text names no year: "in May" may be any May."""
+    if _cycle(text) != _YEAR:
+        return ()
+    return tuple(
+        (_years_before(start, years), _years_before(end, years))
+        for start, end in spans
+        if start.year > _YEARS_BACK and end < _END
+        for years in range(1, _YEARS_BACK + 1)
+    )
+
+
+def _years_before(moment: datetime, years: int) -> datetime:
+    leap = (moment.month, moment.day) == (2, 29)
+    return moment.replace(year=moment.year - years, day=28 if leap else moment.day)
+
+
 def _past(text: str, item: Expression, now: datetime) -> Expression:
     """Take the last such date instead of the next one, where it comes around."""
     said = text[item.start : item.end]
@@ -119,9 +138,7 @@ def _cycle(said: str) -> timedelta | None:
     """Tell how long it takes until an expression of time can mean the next one."""
     if _FIXED.search(said):
         return None
-    return (
-        timedelta(365) if _YEARLY.search(said) else timedelta(7) if _WEEKLY.search(said) else None
-    )
+    return _YEAR if _YEARLY.search(said) else timedelta(7) if _WEEKLY.search(said) else None
 
 
 def _again(said: str, item: Expression, now: datetime) -> Expression:

@@ -159,10 +159,10 @@ def earlier(app: App, request: Request, meant: Meant | None) -> Transaction[list
             when=hit.record.created_at.date().isoformat(),
         )
         for hit in found.hits
-        if isinstance(hit.record, Decision) and alike(hit)
+        if isinstance(hit.record, Decision) and (hit.coverage >= ALIKE or means_it(app, hit))
     ]
 
 
-def alike(hit: Found) -> bool:
-    """Tell whether a decision is on the question: by its words, or by what they mean."""
-    return hit.coverage >= ALIKE or hit.cosine >= SAME
+def means_it(app: App, hit: Found) -> bool:
+    """Tell whether a decision is on the question in other words; other models measure otherwise."""
+    return app.finder.meaning.endpoint is None and hit.cosine >= SAME

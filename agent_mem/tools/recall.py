@@ -81,8 +81,10 @@ async def recall(
 
 def answer(results: Results, max_tokens: int) -> Recalled:
     """Show as many hits as fit, and say what was left out, or not searched."""
-    trouble = results.trouble
-    budget = Budget(max_tokens - ENVELOPE - tokens(trouble or ""))
+    trouble = results.trouble or ""
+    if tokens(trouble) > max_tokens // 2:  # it names a file whose path is very long
+        trouble = excerpt(trouble)
+    budget = Budget(max_tokens - ENVELOPE - tokens(trouble))
     hits = [hit for found in results.hits for hit in fitted(hit_of(found), budget)]
     left_out = len(results.hits) - len(hits)
     return Recalled(hits=hits, left_out=left_out or None, note=note(hits, left_out, trouble))
@@ -126,7 +128,7 @@ def fitted(hit: Hit, budget: Budget) -> Iterator[Hit]:
             return
 
 
-def note(hits: list[Hit], left_out: int, trouble: str | None) -> str | None:
+def note(hits: list[Hit], left_out: int, trouble: str) -> str | None:
     """Say what the hits do not: what was cut or left out, and what was not searched."""
     said = [trouble] if trouble else []
     if left_out or any(hit.text.endswith("…") for hit in hits):

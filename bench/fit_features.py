@@ -172,8 +172,12 @@ async def _write(path: Path, conversation: Conversation, variant: str) -> None:
     async with stored(conversation.turns) as store:
         seen = [await _columns(store, each, VARIANTS[variant]) for each in conversation.main]
     place = {key: n for n, key in enumerate(store.keys)}
-    names = list(seen[0][0])
-    values = [np.stack([columns[name] for name in names], axis=1) for columns, _ in seen]
+    names = list(max((columns for columns, _ in seen), key=len))
+    # A query in a script that the encoder cannot read has no features of it.
+    values = [
+        np.stack([columns.get(name, np.zeros(len(records))) for name in names], axis=1)
+        for columns, records in seen
+    ]
     part = path.with_name(f"{uuid4().hex}.npz")
     np.savez(
         part,

@@ -57,7 +57,8 @@ def senses(draw: st.DrawFn) -> tuple[Sense, int]:
     weights = draw(st.lists(st.floats(0, 1), min_size=len(asked), max_size=len(asked)))
     held = draw(st.lists(st.lists(row, max_size=4), max_size=5))
     tokens = {n: np.array(rows, np.int8).tobytes() for n, rows in enumerate(held) if rows}
-    sense = Sense(np.array(asked, np.float32), np.array(weights), tokens, {}, [frozenset()] * len(asked))
+    words: list[frozenset[str]] = [frozenset()] * len(asked)
+    sense = Sense(np.array(asked, np.float32), np.array(weights), tokens, {}, words)
     return sense, len(held)
 
 
@@ -105,7 +106,8 @@ def test_the_name_of_who_speaks_weighs_nothing_unless_it_is_all_there_is() -> No
     named = telling(["ann", "jazz", "rock"], passages, among)
 
     assert named.tolist() == [0, 0.5, 0.5]
-    assert telling(["ann", "lee"], passages, among).tolist() == [0.5, 0.5]
+    alone = telling(["ann", "jazz"], [passage(9, "x", subject="Ann Jazz")], among)
+    assert alone[0] > alone[1] > 0  # of names alone the rarer tells more
     assert telling(["ann", "jazz"], [], among)[0] > 0
 
 

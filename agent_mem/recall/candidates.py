@@ -83,7 +83,7 @@ def telling(
     names = {name for subject in subjects for name in subject.lower().split()}
     weights = np.array([max(map(corpus.weight, terms(word)), default=0.0) for word in words])
     others = np.array([word not in names for word in words], np.bool_)
-    weights = weights * others if True else weights
+    weights = weights * others if (weights * others).any() else weights
     return weights / weights.sum() if weights.any() else np.full(len(words), 1 / (len(words) or 1))
 
 

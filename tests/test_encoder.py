@@ -1,5 +1,6 @@
 """The shipped encoder, against what its unquantised graph says (tests/data/encoder.npz)."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -244,3 +245,12 @@ assert "huggingface_hub" not in sys.modules
 """
     )
     assert not said
+
+
+def test_the_runtime_keeps_no_telemetry(tmp_path: Path) -> None:
+    encode = "from agent_mem.recall.encoder import Encoder; Encoder.load().encode(['x'])"
+    env = {**os.environ, "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
+
+    subprocess.run([sys.executable, "-c", encode], env=env, check=True)
+
+    assert list(tmp_path.iterdir()) == []

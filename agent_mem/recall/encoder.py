@@ -19,6 +19,8 @@ from pydantic import BaseModel, ValidationError
 from agent_mem.errors import EncoderUnavailable
 from agent_mem.recall.words import STOP_WORDS
 
+# Newer builds of onnxruntime write a session file, and report to their maker, once they are loaded.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 try:
     import tokenizers
 

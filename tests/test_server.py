@@ -463,12 +463,8 @@ async def test_names_are_completed_as_they_are_typed(app: App, client: Client) -
     assert await completed(client, "agent", "A") == ["Ana"]
     assert await completed(client, "project", "/s") == ["/srv/shop"]
     assert await completed(client, "skill", "git") == ["git-bisect"]
-    assert await completed(client, "behavior", "") == [
-        "analyze",
-        "consolidate",
-        "prune",
-        "reembed",
-    ]
+    behaviors = ["analyze", "consolidate", "prune", "reembed"]
+    assert await completed(client, "behavior", "") == behaviors
     assert await completed(client, "session", "mon") == ["Monday"]
     assert await completed(client, "session_id", "mon") == ["Monday"]
     assert await completed(client, "question", "") == []

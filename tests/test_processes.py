@@ -213,14 +213,14 @@ async def test_a_full_disk_is_told_in_one_sentence_and_costs_only_the_write(
         disk = seen_by(wire, db.parent)
         (disk / "filler").write_bytes(b"x" * 1_000_000)
         ids, sentence = await filled(wire)
-        forgotten = await wire.use("forget", id=ids[0])
+        refused = await wire.use("remember", content=f"One more. {LONG}")
         found = await wire.use("recall", query="What does Ana drink?")
         for file in disk.glob("memory.db*"):
             shutil.copyfile(file, tmp_path / file.name)
         (disk / "filler").unlink()
         again = await wire.use("remember", content="There is room again.")
 
-    assert sentence == text_of(forgotten) == FULL
+    assert sentence == text_of(refused) == FULL
     assert "green tea" in text_of(found)
     assert missing(tmp_path / "memory.db", ids) == set()
     assert stored(tmp_path / "memory.db") == len(ids) + 1

@@ -68,18 +68,6 @@ _EARLIER: Final = re.compile(
     )\b""",
     re.IGNORECASE | re.VERBOSE,
 )
-_LATEST: Final = re.compile(
-    r"""\b(?:
-      currently | presently | nowadays | right\s+now | these\s+days | at\s+(?:the\s+moment|present)
-    | (?<!at\ the\ )latest | newest | most\s+recent | up[\s-]to[\s-]date | as\s+of\s+(?:now|today)
-    | (?:the|our|my|your|his|her|their|its|'s|what|which)\s+current(?=\s+\w)
-    | (?:do|does|is|are|am|has|have|did)\s+(?:\w+\s+){1,5}still
-    | (?:is|are|am|'s|'re|'m)\s+still
-    | from\s+now\s+on | (?<!until\ )(?<!from\ )(?<!just\ )(?<!before\ )(?<!up\ to\ )
-      now(?!\s+(?:that|and\s+then|or\s+never|i|we|you)\b)
-    )(?!\w)""",
-    re.IGNORECASE | re.VERBOSE,
-)
 _ASKING: Final = frozenset(
     terms(
         "many much long kind kinds type types thing things happen happened tell remember recall"
@@ -116,8 +104,6 @@ class Query:
     """The event around which it asks, where it names one instead of a date."""
     earlier: bool
     """Whether it asks what was so before, or what changed: what is superseded is wanted, too."""
-    latest: bool
-    """Whether it asks what is so now, and of no time that is over: the newest is wanted first."""
 
 
 def parse(text: str, now: datetime) -> Query:
@@ -144,7 +130,6 @@ def parse(text: str, now: datetime) -> Query:
         as_of=times.as_of,
         anchor=anchor(text),
         earlier=_EARLIER.search(text) is not None,
-        latest=_LATEST.search(text) is not None and not any(end <= now for _, end in times.spans),
     )
 
 

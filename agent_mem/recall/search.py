@@ -55,7 +55,7 @@ class Request:
         text = literally(self.query) if self.literal else self.query
         query = parse(text, self.at or now())
         if self.literal:
-            return replace(query, as_of=None, anchor=None, earlier=False, latest=False)
+            return replace(query, as_of=None, anchor=None, earlier=False)
         return query
 
     def filters(self, query: Query) -> dict[str, Any]:

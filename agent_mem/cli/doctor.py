@@ -13,6 +13,7 @@ from agent_mem.cli import output
 from agent_mem.config import read
 from agent_mem.errors import AgentMemError
 from agent_mem.recall.survey import checkup, mending, rewriting
+from agent_mem.storage.comparison import CLOSELY
 from agent_mem.storage.contents import inside, mend
 from agent_mem.storage.health import Cure, Finding, outside, tighten
 
@@ -21,13 +22,16 @@ COLOURS = {"ok": "green", "warn": "yellow", "bad": "red"}
 
 @click.command("doctor")
 @click.option("--mend", "mending", is_flag=True, help="Mend what can be mended without loss.")
+@click.option("--thorough", is_flag=True, help="Look at every row, however many there are.")
 @output.as_json
-def doctor_command(mending: bool, as_json: bool) -> None:
+def doctor_command(mending: bool, thorough: bool, as_json: bool) -> None:
     """Look for what is wrong with this memory, and how to mend it.
 
-    The exit code is 1 if anything is bad.
+    Where there are very many rows, not all are compared with the index one by one. The exit code
+    is 1 if anything is bad.
     """
-    found, mended = anyio.run(partial(visit, mending=mending))
+    most = None if thorough else CLOSELY
+    found, mended = anyio.run(partial(visit, mending=mending, most=most))
     healthy = all(finding.level != "bad" for finding in found)
     if as_json:
         findings = [{"check": f.check, "level": f.level, "text": f.text} for f in found]
@@ -41,9 +45,9 @@ def doctor_command(mending: bool, as_json: bool) -> None:
     click.get_current_context().exit(0 if healthy else 1)
 
 
-async def visit(*, mending: bool) -> tuple[list[Finding], list[str]]:
+async def visit(*, mending: bool, most: int | None) -> tuple[list[Finding], list[str]]:
     """Look; if asked to, mend and look again. Tell what is, and what was done."""
-    found = await examine()
+    found = await examine(most)
     cures: set[Cure] = {finding.cure for finding in found if finding.cure}
     if not mending or not cures:
         return found, []
@@ -51,10 +55,10 @@ async def visit(*, mending: bool) -> tuple[list[Finding], list[str]]:
     done: list[str] = []
     with telling(failed):
         await treat(cures, done)
-    return [*await examine(), *failed], done
+    return [*await examine(most), *failed], done
 
 
-async def examine() -> list[Finding]:
+async def examine(most: int | None) -> list[Finding]:
     """Look at the file from outside, and if it can be opened, at what it holds."""
     found: list[Finding] = []
     with telling(found):
@@ -62,7 +66,7 @@ async def examine() -> list[Finding]:
         found += await run_sync(outside, settings.db.expanduser().resolve())
         if not any(finding.stops for finding in found):
             async with open_app(settings) as app:
-                found += await inside(app.store)
+                found += await inside(app.store, most)
                 path = settings.db.expanduser().resolve()
                 found += await checkup(app.store, path, app.finder.meaning)
     return found

@@ -21,8 +21,6 @@ CANDIDATES: Final = 60
 WIDER: Final = 3
 """How many times as many are fetched, since of one record only some are taken."""
 MOST_OF_A_RECORD: Final = 3
-REACH: Final = 2
-"""How many places away in its session a candidate's neighbours are fetched."""
 CHEAP: Final = 5_000
 """Passages that full text can rank in a few milliseconds: it looks up how long each of them is."""
 
@@ -155,18 +153,22 @@ def spread(matched: Iterable[Row]) -> list[Row]:
     return kept[:CANDIDATES]
 
 
-Links = dict[int, tuple[int | None, int | None]]
+Links = dict[int | None, tuple[int | None, int | None]]
 
 
 def linked(store: Store, found: Iterable[int]) -> Transaction[Links]:
-    """Find what stands up to REACH places before and after in the same session."""
+    """Find what stands one and two places before and after in the same session."""
     links: Links = {}
-    edge = set(found)
-    for _ in range(REACH):
-        rows = yield store.query("passages.links", among=list(edge))
-        links |= {row["n"]: (row["previous"], row["next"]) for row in rows}
-        edge = {n for row in rows for n in (row["previous"], row["next"]) if n} - links.keys()
-    return links | dict.fromkeys(edge, (None, None))
+    for row in (yield store.query("passages.links", among=list(found))):
+        n, before, after = row["n"], row["previous"], row["next"]
+        links[n] = (before, after)
+        links.setdefault(before, (row["earlier"], n))
+        links.setdefault(after, (n, row["later"]))
+        # A link that one of two neighbours has is enough for the ranking.
+        for end in (row["earlier"], row["later"]):
+            links.setdefault(end, (None, None))
+    links.pop(None, None)
+    return links
 
 
 def passage(row: Row, link: tuple[int | None, int | None] = (None, None)) -> Passage:

@@ -1,17 +1,14 @@
 """What can be wrong with a memory: with what it holds; and what mends it."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from agent_mem.errors import StorageDamaged
 from agent_mem.records import RECORDS
 from agent_mem.records.record import NOBODY, Record
 from agent_mem.storage.archive import paged
-from agent_mem.storage.health import MEND, RESTORE, Cure, Finding
-from agent_mem.storage.lines import reason
-from agent_mem.storage.sqlite import encode
+from agent_mem.storage.comparison import indexed, keys, orphans
+from agent_mem.storage.health import MEND, Cure, Finding
 from agent_mem.storage.statements import Row, Statement, Transaction
 from agent_mem.storage.store import Store, decode
 
@@ -19,11 +16,16 @@ UNEMBED = ("memory_index.clear", "memory_index.drop_tokens", "memory_index.deque
 """What takes away the vectors of a passage."""
 
 
-async def inside(store: Store) -> list[Finding]:
-    """Check what a memory holds; nothing is changed."""
+async def inside(store: Store, most: int | None) -> list[Finding]:
+    """Check what a memory holds; nothing is changed.
+
+    Args:
+        store: the memory.
+        most: rows of a table to compare with the index one by one; None compares all.
+    """
     return [
         await words(store),
-        *(await store.engine.read(indexed(store))),
+        *(await store.engine.read(indexed(store, most))),
         await store.engine.read(totals(store)),
         await store.engine.read(waiting(store)),
         await store.engine.read(pointing(store)),
@@ -64,83 +66,6 @@ async def words(store: Store) -> Finding:
         text = f"The full-text index does not fit the passages: {MEND} makes it anew."
         return Finding("words", "bad", text, cure="index")
     return Finding("words", "ok", "The full-text index fits the passages.")
-
-
-@dataclass(slots=True)
-class Tally:
-    """What came of comparing the index with the records."""
-
-    rows: int = 0
-    wrong: int = 0
-    unreadable: list[str] = field(default_factory=list[str])
-
-
-def indexed(store: Store) -> Transaction[list[Finding]]:
-    """Compare what the index has of every record with what it would write now."""
-    tally = Tally()
-    for model in RECORDS:
-        after: object = NOBODY
-        while rows := (yield paged(store, model, after)):
-            after = rows[-1]["id"]
-            held = yield store.query("health.passages_of", ids=[row["id"] for row in rows])
-            compare(store, model, rows, held, tally)
-    astray = yield orphans(store)
-    return [readable(tally), passages(tally, len(astray))]
-
-
-def compare(
-    store: Store, model: type[Record], rows: list[Row], held: list[Row], tally: Tally
-) -> None:
-    of_record: defaultdict[str, list[Row]] = defaultdict(list)
-    for passage in held:
-        of_record[passage["record_id"]].append(passage)
-    for row in rows:
-        tally.rows += 1
-        try:
-            tally.wrong += not same(of_record[row["id"]], derived(store, decode(model, row)))
-        except ValueError as error:
-            tally.unreadable.append(f"{row['id']} of {model.TABLE} {reason(error)}")
-
-
-def same(held: list[Row], wanted: list[Row]) -> bool:
-    """Look whether passages are as they would be written now."""
-    return len(held) == len(wanted) and all(
-        have[name] == encode(value)
-        for have, want in zip(held, wanted, strict=True)
-        for name, value in want.items()
-    )
-
-
-def derived(store: Store, record: Record) -> list[Row]:
-    """Ask the index what it would write of a record, by showing it an empty database."""
-    put = store.query("passages.put").sql
-    found: list[Row] = []
-    index = store.index(store, record)
-    with suppress(StopIteration):
-        statement = next(index)
-        while True:
-            writes = statement.sql == put
-            found += [statement.params] if writes else []
-            statement = index.send([{"n": len(found)}] if writes else [])
-    return found
-
-
-def readable(tally: Tally) -> Finding:
-    if not tally.unreadable:
-        return Finding("rows", "ok", f"Every row can be read (rows: {tally.rows}).")
-    first = tally.unreadable[0]
-    text = f"{len(tally.unreadable)} rows cannot be read; the first is {first}. {RESTORE}"
-    return Finding("rows", "bad", text)
-
-
-def passages(tally: Tally, astray: int) -> Finding:
-    if not tally.wrong and not astray:
-        return Finding("passages", "ok", "The index has what it should have of every row.")
-    text = (
-        f"{tally.wrong} rows are not indexed as they should be, and {astray} passages are of no"
-        f" row: {MEND} makes the index anew."
-    )
-    return Finding("passages", "bad", text, cure="index")
 
 
 def totals(store: Store) -> Transaction[Finding]:
@@ -184,26 +109,10 @@ def descending(store: Store) -> Transaction[Finding]:
     )
 
 
-def keys(name: Callable[[type[Record]], str]) -> str:
-    """List the keys of all rows, with what their table is called."""
-    tables = (f"SELECT '{name(m)}', id FROM {m.TABLE} WHERE owner = :owner" for m in RECORDS)  # noqa: S608 - our own names
-    return " UNION ALL ".join(tables)
-
-
 def without_row(store: Store) -> Statement:
     """Find what waits for sync and is not there."""
     rows = keys(lambda model: model.TABLE)
     sql = f"SELECT record, id FROM outbox WHERE owner = :owner AND (record, id) NOT IN ({rows})"  # noqa: S608 - our own names
-    return Statement(sql, {"owner": store.owner})
-
-
-def orphans(store: Store) -> Statement:
-    """Find the passages whose record is not there."""
-    rows = keys(lambda model: model.KIND)
-    sql = (
-        "SELECT n, terms, labels FROM passages"  # noqa: S608 - our own names
-        f" WHERE owner = :owner AND (record, record_id) NOT IN ({rows})"
-    )
     return Statement(sql, {"owner": store.owner})
 
 

@@ -123,14 +123,20 @@ WHERE p.part = 0 AND {allowed} ORDER BY p.at DESC, p.n DESC LIMIT :limit;
 SELECT n, record_id FROM passages WHERE n IN (SELECT value FROM json_each(:among));
 
 -- query links sqlite --
--- Name what stands before and after some passages in their sessions.
+-- Name what stands one and two places before, and after, some passages in their sessions.
 SELECT a.n, (
     SELECT b.n FROM passages b WHERE b.session_id = a.session_id AND (b.at, b.n) < (a.at, a.n)
     ORDER BY b.at DESC, b.n DESC LIMIT 1
 ) AS previous, (
+    SELECT b.n FROM passages b WHERE b.session_id = a.session_id AND (b.at, b.n) < (a.at, a.n)
+    ORDER BY b.at DESC, b.n DESC LIMIT 1 OFFSET 1
+) AS earlier, (
     SELECT b.n FROM passages b WHERE b.session_id = a.session_id AND (b.at, b.n) > (a.at, a.n)
     ORDER BY b.at, b.n LIMIT 1
-) AS next FROM passages a WHERE a.n IN (SELECT value FROM json_each(:among));
+) AS next, (
+    SELECT b.n FROM passages b WHERE b.session_id = a.session_id AND (b.at, b.n) > (a.at, a.n)
+    ORDER BY b.at, b.n LIMIT 1 OFFSET 1
+) AS later FROM passages a WHERE a.n IN (SELECT value FROM json_each(:among));
 
 -- query fetch sqlite --
 -- Fetch some passages, and say which are allowed.

@@ -40,7 +40,7 @@ def test_a_sound_memory_is_sound(db: Path) -> None:
 
     assert list(found) == OUTSIDE + INSIDE + MEANING
     assert levels(found) == {"ok"}
-    assert found["rows"]["text"] == "Every row can be read (rows: 2)."
+    assert found["rows"]["text"] == "The rows can be read (looked at: all 2)."
     assert db.exists()
 
 
@@ -228,7 +228,7 @@ def test_a_row_that_cannot_be_read_is_named_and_the_others_are_found(db: Path, d
     sick = examined(code=1)["rows"]
     mended = examined("--mend", code=1)
 
-    assert sick["text"].startswith("1 rows cannot be read; the first is ")
+    assert sick["text"].startswith("1 rows cannot be read (looked at: all 2); the first is ")
     assert "of memories" in sick["text"]
     assert levels(mended, "rows") == {"ok"}
     assert "Walruses" in run("recall", "walruses")

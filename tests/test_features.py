@@ -1,5 +1,6 @@
 """What speaks for a passage: each feature against what it promises."""
 
+from dataclasses import replace
 from datetime import timedelta
 from math import exp
 
@@ -93,6 +94,28 @@ def test_what_has_no_token_vectors_yet_gets_the_mean_of_the_others() -> None:
     found = late_interaction(passages, heard({}, {0: (127, 0), 2: (0, 127)}))
 
     assert found.tolist() == [[1.0], [0.5], [0.0]]
+
+
+def test_a_code_is_itself_and_not_one_that_looks_like_it() -> None:
+    passages = [passage(1, "e4312 again"), passage(2, "e4313 again"), passage(3, "e4312 new")]
+    tokens = {1: (100, 0), 2: (127, 0)}
+    sense = replace(heard({}, tokens), words=[frozenset(["e4312"])])
+
+    found = late_interaction(passages, sense)
+
+    assert found[0] == found[2] == 1.0  # the code itself, embedded or not
+    assert found[1] < 0.5
+    nowhere = replace(sense, words=[frozenset(["e4319"])])
+    assert late_interaction(passages[:2], nowhere)[1] == 1.0  # then what is like it counts
+
+
+def test_a_year_is_no_code() -> None:
+    passages = [passage(1, "in 2022"), passage(2, "in 2023")]
+    sense = heard({}, {1: (100, 0), 2: (127, 0)})
+
+    found = late_interaction(passages, replace(sense, words=[frozenset(["2022"])]))
+
+    assert found.tolist() == late_interaction(passages, sense).tolist()
 
 
 def test_what_is_of_the_opposite_meaning_counts_no_less_than_nothing() -> None:

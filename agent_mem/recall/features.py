@@ -1,5 +1,6 @@
 """What speaks for a candidate: a column of numbers for each feature, one number a passage."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -26,6 +27,10 @@ _SPREAD: Final = 0.25
 """The least deviation that counts, as a share of the highest value."""
 _UNIT: Final = 127.0**2
 """What the product of two int8 vectors is that are the same, and of unit length."""
+_CODE: Final = re.compile(r"\d[^\W\d]|[^\W\d]\d|\b(?!(?:19|20)\d\d\b)\d{3}")
+"""What is a code, and not a count, a day or a year: digits beside letters, or three and more."""
+_LOOKALIKE: Final = 0.3
+"""What a code, or a number, counts that is like the one asked for, where that one is there."""
 _FAINT: Final = 0.02
 """The least deviation of similarities that counts."""
 
@@ -105,20 +110,30 @@ def late_interaction(passages: Sequence[Passage], sense: Sense) -> Matrix:
     """
     width = sense.asked.shape[1]
     pieces = [sense.tokens.get(passage.n, b"") for passage in passages]
-    known = [i for i, piece in enumerate(pieces) if piece]
+    known = np.array([bool(piece) for piece in pieces], np.bool_)
     gains = np.zeros((len(passages), len(sense.asked)))
-    if not known:
+    if not known.any():
         return gains
     rows = np.frombuffer(b"".join(pieces), np.int8).reshape(-1, width).astype(np.float32)
-    starts = [0, *accumulate(len(pieces[i]) // width for i in known)][:-1]
+    starts = [0, *accumulate(len(piece) // width for piece in pieces if piece)][:-1]
     best = np.maximum.reduceat(rows @ sense.asked.T, starts, axis=0)
     gains[known] = np.maximum(best, 0) / _UNIT * sense.weights
-    mean = gains[known].mean(axis=0)
-    for i in set(range(len(passages))).difference(known):
-        held = set(passages[i].terms.split())
-        said = [bool(word) and word <= held for word in sense.words]
-        gains[i] = np.where(said, sense.weights, mean)
-    return gains
+    return literal(passages, sense, gains, known)
+
+
+def literal(
+    passages: Sequence[Passage], sense: Sense, gains: Matrix, known: NDArray[np.bool_]
+) -> Matrix:
+    """Correct what the encoder says by what the passages have, where it does not know or errs."""
+    coded = np.array([bool(_CODE.search(" ".join(word))) for word in sense.words], np.bool_)
+    if known.all() and not coded.any():
+        return gains
+    terms = [frozenset(passage.terms.split()) for passage in passages]
+    held = np.array([[bool(word) and word <= has for word in sense.words] for has in terms])
+    there = coded & held.any(axis=0)
+    likely = np.where(known[:, None], gains, gains[known].mean(axis=0))
+    likely[:, there] *= _LOOKALIKE
+    return np.where(held & (there | ~known[:, None]), sense.weights, likely)
 
 
 def word_gains(asked: Sequence[str], held: Sequence[list[str]], corpus: Corpus) -> Matrix:

@@ -40,9 +40,9 @@ _LONGEST = 256
 """Tokens of a text, the first and last mark included; what is longer was not trained."""
 _CHARACTERS = 4096
 """Characters that are looked at: more than make so many tokens, but for runs of blanks."""
-_BATCH_TEXTS = 32
-_BATCH_TOKENS = 1024
-"""Texts and tokens, with padding, of one run: the memory of a run is never given back."""
+_BATCH_TEXTS = 8
+_BATCH_TOKENS = _LONGEST
+"""Texts and tokens, with padding, of one run: more do not fit the caches and take longer."""
 _THREADS = 2
 
 Ids = NDArray[np.int32]

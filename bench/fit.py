@@ -26,12 +26,11 @@ from typing import Any
 import numpy as np
 from conversations import MEASURES, DataSet, data_sets
 from fit_features import ALL, VARIANTS, WORDS_ALONE, Array, Asked, asked_of
-from fit_model import FIXED, L2, Weights, figures, fitted
+from fit_model import FIXED, L2, Model, Weights, figures, fitted
 from stores import PRODUCT
 
 OUT = PRODUCT / "recall" / "model" / "ranking.json"
 GROUPS = 5
-DIGITS = 3
 
 Sets = list[list[Asked]]
 """The questions of each data set."""
@@ -67,9 +66,9 @@ def in_groups(sets: Sets, without: str | None = None) -> list[Array]:
     found: list[list[Array]] = [[] for _ in sets]
     for n in range(GROUPS):
         others = [[each for each in asked if group[each.conversation] != n] for asked in sets]
-        weights = fitted(others, without)
+        model = fitted(others, without)
         for rows, asked in zip(found, sets, strict=True):
-            rows.append(figures([each for each in asked if group[each.conversation] == n], weights))
+            rows.append(figures([each for each in asked if group[each.conversation] == n], model))
     return [np.concatenate(rows) for rows in found]
 
 
@@ -82,14 +81,14 @@ def line(label: str, *cells: Array) -> None:
     print(f"{label:<40}{shown}")
 
 
-def measure(sets: Sets, names: Sequence[str], weights: Weights) -> dict[str, Any]:
+def measure(sets: Sets, names: Sequence[str], found: Model) -> dict[str, Any]:
     """Print, and give, how well a model does on each set by what it was fitted on."""
     told: dict[str, Any] = {}
     for n, (name, asked) in enumerate(zip(names, sets, strict=True)):
         ways = {"left out": left_out(asked)}
         if others := sets[:n] + sets[n + 1 :]:
             ways["other set"] = figures(asked, fitted(others))
-        ways["together"] = figures(asked, weights)
+        ways["together"] = figures(asked, found)
         for way, rows in ways.items():
             line(f"{name}, {way}", rows)
         told[name] = {way: percent(rows) for way, rows in ways.items()}
@@ -99,10 +98,10 @@ def measure(sets: Sets, names: Sequence[str], weights: Weights) -> dict[str, Any
 def model(sets: Sets, names: Sequence[str], variant: str) -> tuple[Weights, dict[str, Any]]:
     size = np.mean([len(each.values) for asked in sets for each in asked])
     print(f"\n{variant}: {size:.0f} candidates a question{'':<6}{' '.join(MEASURES)}")
-    weights = {name: round(weight, DIGITS) for name, weight in fitted(sets).items()}
-    told = measure(sets, names, weights)
-    print("  " + ", ".join(f"{name} {weight:g}" for name, weight in weights.items()))
-    return weights, told
+    found = fitted(sets)
+    told = measure(sets, names, found)
+    print("  " + ", ".join(f"{name} {weight:g}" for name, weight in found.weights.items()))
+    return found.weights, told
 
 
 def ablation(data: Sequence[DataSet]) -> None:

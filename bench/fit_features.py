@@ -26,7 +26,7 @@ from agent_mem.recall.frequencies import Corpus
 from agent_mem.recall.local_index import VectorIndex
 from agent_mem.recall.meaning import Meant
 from agent_mem.recall.query import Query
-from agent_mem.recall.ranking import excluded
+from agent_mem.recall.ranking import WEIGHTS, excluded, weights_of
 from agent_mem.recall.search import Finder, Request
 from agent_mem.recall.vectors import Near, Vector
 from agent_mem.storage.statements import Transaction
@@ -48,6 +48,17 @@ class Asked:
     """One row a passage, one column a feature."""
     found: list[list[str]]
     """For each row the turns that its memory is of."""
+    alone: "Asked | None" = None
+    """The same by words alone, if that is something else."""
+
+    @property
+    def read(self) -> bool:
+        """Whether the encoder could read it: not every script."""
+        return weights_of(self.names) is WEIGHTS
+
+    @property
+    def by_words(self) -> "Asked":
+        return self.alone or self
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,24 +128,35 @@ class Variant(NamedTuple):
 
     ask: Callable[[Query, Meant | None], Understood]
     see: Callable[[Pool], Pool]
+    alone: str
+    """The variant on whose weights it falls back for what the encoder cannot read."""
 
 
-ALL, WORDS_ALONE = "all of it", "words alone"
+ALL, WORDS_ALONE, NEITHER = "all of it", "words alone", "words alone, no neighbours, no session"
 VARIANTS = {
-    ALL: Variant(as_is, whole),
-    WORDS_ALONE: Variant(words_alone, whole),
-    "candidates by words only": Variant(words_find, whole),
-    "no words at all": Variant(vectors_find, whole),
-    "no late interaction": Variant(as_is, no_late_interaction),
-    "no cosine as a feature": Variant(as_is, no_cosine),
-    "no neighbours": Variant(as_is, no_neighbours),
-    "no neighbours, no session": Variant(as_is, isolated),
-    "words alone, no neighbours, no session": Variant(words_alone, isolated),
+    ALL: Variant(as_is, whole, WORDS_ALONE),
+    WORDS_ALONE: Variant(words_alone, whole, WORDS_ALONE),
+    "candidates by words only": Variant(words_find, whole, WORDS_ALONE),
+    "no words at all": Variant(vectors_find, whole, WORDS_ALONE),
+    "no late interaction": Variant(as_is, no_late_interaction, WORDS_ALONE),
+    "no cosine as a feature": Variant(as_is, no_cosine, WORDS_ALONE),
+    "no neighbours": Variant(as_is, no_neighbours, NEITHER),
+    "no neighbours, no session": Variant(as_is, isolated, NEITHER),
+    NEITHER: Variant(words_alone, isolated, NEITHER),
 }
 
 
 def asked_of(conversations: Sequence[Conversation], variant: str) -> list[Asked]:
     """Read, or compute, the features of the main questions of some conversations."""
+    alone = VARIANTS[variant].alone
+    found = _asked_of(conversations, variant)
+    if alone == variant:
+        return found
+    words = _asked_of(conversations, alone)
+    return [replace(each, alone=by) for each, by in zip(found, words, strict=True)]
+
+
+def _asked_of(conversations: Sequence[Conversation], variant: str) -> list[Asked]:
     with ProcessPoolExecutor(PROCESSES) as pool:
         paths = list(pool.map(partial(_path_of, variant), conversations))
     return [
@@ -159,12 +181,21 @@ def _written(question: Question) -> tuple[object, ...]:
 def _read(conversation: Conversation, path: Path) -> list[Asked]:
     with np.load(path) as kept:
         names, keys = json.loads(str(kept["names"])), json.loads(str(kept["keys"]))
-        ends = np.cumsum(kept["sizes"])[:-1]
-        values = np.split(kept["values"].astype(np.float64), ends)
-        records = np.split(kept["records"], ends)
+        sizes = kept["sizes"]
+        numbers = np.cumsum(sizes * [len(each) for each in names])[:-1]
+        values = np.split(kept["values"].astype(np.float64), numbers)
+        records = np.split(kept["records"], np.cumsum(sizes)[:-1])
     return [
-        Asked(conversation.name, question, tuple(names), rows, [keys[n] for n in found])
-        for question, rows, found in zip(conversation.main, values, records, strict=True)
+        Asked(
+            conversation.name,
+            question,
+            tuple(named),
+            rows.reshape(-1, len(named)),
+            [keys[n] for n in found],
+        )
+        for question, named, rows, found in zip(
+            conversation.main, names, values, records, strict=True
+        )
     ]
 
 
@@ -172,18 +203,14 @@ async def _write(path: Path, conversation: Conversation, variant: str) -> None:
     async with stored(conversation.turns) as store:
         seen = [await _columns(store, each, VARIANTS[variant]) for each in conversation.main]
     place = {key: n for n, key in enumerate(store.keys)}
-    names = list(max((columns for columns, _ in seen), key=len))
-    # A query in a script that the encoder cannot read has no features of it.
-    values = [
-        np.stack([columns.get(name, np.zeros(len(records))) for name in names], axis=1)
-        for columns, records in seen
-    ]
+    # A query in a script that the encoder cannot read has other features: those of words alone.
+    values = [np.stack(list(columns.values()), axis=1).ravel() for columns, _ in seen]
     part = path.with_name(f"{uuid4().hex}.npz")
     np.savez(
         part,
-        names=json.dumps(names),
+        names=json.dumps([list(columns) for columns, _ in seen]),
         keys=json.dumps(list(store.keys.values())),
-        sizes=[len(rows) for rows in values],
+        sizes=[len(records) for _, records in seen],
         values=np.concatenate(values).astype(np.float32),
         records=[place[record] for _, records in seen for record in records],
     )

@@ -16,10 +16,18 @@ CLOSE = 1e-6
 """Where the slope along a step is less than this, the end is reached."""
 STEPS = 30
 LEAST_SHARE = 1e-3
+DIGITS = 3
 FIXED = {"phrase": 3.0}
 """Set by hand: hardly a question of the data sets quotes, so that it cannot be fitted."""
 
 Weights = dict[str, float]
+
+
+class Model(NamedTuple):
+    """What the product has: weights of all features, and of those that need no encoder."""
+
+    weights: Weights
+    alone: Weights
 
 
 class Problem(NamedTuple):
@@ -40,13 +48,24 @@ class Point(NamedTuple):
     curvature: Array
 
 
-def fitted(sets: Sequence[Sequence[Asked]], without: str | None = None) -> Weights:
-    """Fit one weight a feature on some sets of questions, each of which counts the same."""
+def fitted(sets: Sequence[Sequence[Asked]], without: str | None = None) -> Model:
+    """Fit a model on some sets of questions, each of which counts the same.
+
+    Those that the encoder cannot read only tell the weights of words alone.
+    """
+    alone = weights([[asked.by_words for asked in among] for among in sets], without)
+    read = [[asked for asked in among if asked.read] for among in sets]
+    return Model(weights(read, without) if all(read) else alone, alone)
+
+
+def weights(sets: Sequence[Sequence[Asked]], without: str | None) -> Weights:
+    """Fit one weight a feature."""
     names = sets[0][0].names
     used = [i for i, name in enumerate(names) if name not in FIXED and name != without]
     found = newton(problem(sets, used))
-    weights = dict.fromkeys(names, 0.0) | dict(zip([names[i] for i in used], found, strict=True))
-    return weights | {name: weight for name, weight in FIXED.items() if name in names}
+    told = zip([names[i] for i in used], found, strict=True)
+    by_hand = {name: weight for name, weight in FIXED.items() if name in names}
+    return dict.fromkeys(names, 0.0) | {name: round(w, DIGITS) for name, w in told} | by_hand
 
 
 def problem(sets: Sequence[Sequence[Asked]], used: Sequence[int]) -> Problem:
@@ -101,9 +120,17 @@ def newton(p: Problem) -> Array:
     return w
 
 
-def figures(sets: Sequence[Asked], weights: Mapping[str, float]) -> Array:
-    """Compute the measures of each question, one row a question."""
-    return np.array([measured(ranked(asked, weights), asked.question.evidence) for asked in sets])
+def figures(sets: Sequence[Asked], model: Model) -> Array:
+    """Compute the measures of each question, one row a question; each by the weights it takes."""
+    return np.array(
+        [
+            measured(
+                ranked(asked, model.weights if asked.read else model.alone),
+                asked.question.evidence,
+            )
+            for asked in sets
+        ]
+    )
 
 
 def ranked(asked: Asked, weights: Mapping[str, float]) -> list[str]:

@@ -21,6 +21,33 @@ def test_only_question_words_are_kept_rather_than_nothing() -> None:
     assert parse("find the things", NOW).terms == ("find", "thing")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("before 2023-05-05", "what happened last week?", "yesterday", "kind:error last week"),
+        *("anything since Monday?", "between 1 and 5 May 2023", "2023-05-05T10:00:00Z"),
+    ],
+)
+def test_a_query_for_nothing_but_a_time_has_no_terms(text: str) -> None:
+    query = parse(text, NOW)
+    assert query.terms == query.words == ()
+    assert query.spans
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("deploys last week", ("deploys", "last", "week")),
+        ("2023-05-05.log", ("20230505log", "2023", "05", "log")),
+        ('"last week"', ("last", "week")),
+    ],
+)
+def test_the_words_of_a_time_are_looked_for_beside_others(
+    text: str, words: tuple[str, ...]
+) -> None:
+    assert parse(text, NOW).words == words
+
+
 def test_a_term_comes_once_and_there_are_at_most_24() -> None:
     query = parse("deploy deployed " + " ".join(f"word{n}" for n in range(99)), NOW)
     assert len(query.terms) == len(query.words) == MOST_TERMS

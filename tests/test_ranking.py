@@ -93,6 +93,31 @@ def test_what_happened_when_it_is_asked_for_comes_first() -> None:
     assert "dated 7 May 2023" in said
 
 
+def test_a_date_is_a_reason_as_far_as_it_fits() -> None:
+    told = {
+        1: passage(1, "the build broke", NOW - DAY),
+        2: passage(2, "the build broke", NOW - 3 * DAY),
+        3: passage(3, "the build broke on 16 May 2023"),
+        4: passage(4, "the build broke", NOW - 366 * DAY),
+        5: passage(5, "the build broke", NOW - 30 * DAY),
+    }
+
+    def said(query: str) -> dict[int, list[str]]:
+        hits = ranked(query, list(told.values()))
+        return {
+            hit.passage.n: [why for why in reasons(query, hit) if not why.startswith("words")]
+            for hit in hits
+        }
+
+    assert said("what build broke on 16 May?") == {
+        1: ["dated 16 May 2023"],
+        2: ["dated 14 May 2023, near the time"],
+        3: ["names the time"],
+        4: ["dated 16 May 2022"],
+        5: [],
+    }
+
+
 @pytest.mark.parametrize(
     ("question", "answer", "reason"),
     [
@@ -208,6 +233,51 @@ def test_as_soon_as_something_has_a_word_nothing_is_left_out(known: Passage) -> 
     assert set(order("kite", [passage(1, "x"), known], FAR)) == {1, 9}
 
 
+@pytest.mark.parametrize(
+    ("query", "meant"),
+    [
+        ("kite last week", {1, 3}),
+        ("kite before 11 May 2023", set[int]()),
+        ("kite in 2023", set[int]()),
+        ("kite", set[int]()),
+    ],
+)
+def test_what_is_of_the_short_time_that_is_asked_about_is_not_left_out(
+    query: str, meant: set[int]
+) -> None:
+    passages = [
+        passage(1, "x", NOW - 7 * DAY),
+        passage(2, "x"),
+        passage(3, "on 9 May 2023")._replace(terms="x"),
+    ]
+
+    assert set(order(query, passages, heard({}, dict.fromkeys((1, 2, 3), (0, 0))))) == meant
+
+
+@pytest.mark.parametrize(
+    ("query", "meant"),
+    [
+        ("before 2023-05-12", [1]),
+        ("what happened last week?", [1]),
+        ("on 13 May 2023", [3, 1]),
+        ("in January 2020", []),
+        ("as of 15 May 2023", [1, 2, 3]),
+    ],
+)
+def test_a_query_for_nothing_but_a_time_finds_what_is_of_it_or_at_least_near(
+    query: str, meant: list[int]
+) -> None:
+    passages = [
+        passage(1, "2023-05-12 last week", NOW - 7 * DAY)._replace(dates=""),
+        passage(2, "x", NOW + 40 * DAY),
+        passage(3, "before 2023-05-12", NOW - DAY)._replace(dates=""),
+    ]
+
+    for sense in (None, heard({2: 1.0}, {3: (127, 0)})):
+        found = order(query, passages, sense)
+        assert (sorted(found) if query.startswith("as of") else found) == meant
+
+
 def test_a_question_is_no_answer() -> None:
     passages = [passage(1, "the kite is red"), passage(2, "is the kite red?")]
     assert order("what is red?", passages, NOTHING_HEARD) == [1, 2]
@@ -264,7 +334,9 @@ def test_every_passage_comes_out_once_best_first(
     passages = session("s", *made[::2]) + made[1::2]
     found = ranked(query, passages, sense=sense)
     keys = [hit.passage.n for hit in found]
-    less = parse(query, NOW).excluded or sense  # of what is only meant, what is far is left out
+    asked = parse(query, NOW)
+    # Of what is only meant, or only of another time, what is far is left out.
+    less = asked.excluded or asked.spans or sense
     assert sorted(keys) == list(range(len(told))) or (less and len(keys) == len(set(keys)))
     assert all(better.score > worse.score - 1e-5 for better, worse in pairwise(found))
     assert all(reasons(query, hit) for hit in found)

@@ -146,6 +146,39 @@ async def test_a_date_as_of_which_it_is_asked_tells_what_was_valid_then(ports: A
     assert await found(ports, "what was the old port as of 20 March 2026?") == ["The port is 6432."]
 
 
+async def test_a_date_may_stand_before_what_is_asked(ports: App) -> None:
+    assert await found(ports, "as of 20 February 2026 port") == ["The port is 5432."]
+    assert await found(ports, "as of 2026-02-20 port") == ["The port is 5432."]
+
+
+async def test_nothing_but_a_time_finds_the_latest_of_it(deployed: App) -> None:
+    early, same = RELEASE - 40 * DAY, RELEASE
+    for encoder in (False, True):
+        if encoder:
+            await deployed.finder.meaning.load()
+        assert await found(deployed, f"before {same:%Y-%m-%d}") == [EARLY]
+        assert await found(deployed, f"what happened on {early:%Y-%m-%d}?") == [EARLY]
+        assert await found(deployed, f"kind:memory since {same:%Y-%m-%d} -release") == [LATE, SAME]
+        assert await found(deployed, "in January 1999") == []
+
+
+async def test_nothing_but_a_time_is_found_among_many_that_are_newer(app: App) -> None:
+    at = datetime(2026, 3, 10, tzinfo=UTC)
+    newer = [
+        Memory(agent_name="a", content=f"Note {n}", occurred_at=at + 30 * DAY) for n in range(200)
+    ]
+    old = Memory(agent_name="a", content="A kite", occurred_at=at)
+    await app.store.put(old, *newer)
+
+    assert await found(app, "what happened on 10 March 2026?") == ["A kite"]
+    within = Request("before 2026-04-01", since=at + DAY)
+    assert (await app.finder.search(within)).hits == []
+
+
+async def test_the_latest_as_of_a_date_is_what_was_valid_then(ports: App) -> None:
+    assert await found(ports, "as of 20 February 2026") == ["The port is 5432."]
+
+
 async def test_the_date_of_the_request_goes_before_that_of_the_text(ports: App) -> None:
     then = Request(
         "which port was it as of 20 March 2026?", as_of=datetime(2026, 2, 20, tzinfo=UTC)

@@ -99,6 +99,10 @@ def test_a_question_that_names_no_time_has_none(text: str) -> None:
         ("as at last week, who led it", datetime(2023, 5, 14, tzinfo=UTC)),
         ("at the time of Christmas", datetime(2022, 12, 26, tzinfo=UTC)),
         ("who was it, as things stood on 3 May", datetime(2023, 5, 3, tzinfo=UTC)),
+        ("as of 1 May deploys", datetime(2023, 5, 1, tzinfo=UTC)),
+        ("as of May 1st deploys", datetime(2023, 5, 1, tzinfo=UTC)),
+        ("as of 2023-05-01 deploys", datetime(2023, 5, 1, tzinfo=UTC)),
+        ("as of last week deploys", datetime(2023, 5, 14, tzinfo=UTC)),
     ],
 )
 def test_a_question_as_of_a_date_means_the_last_moment_of_it(text: str, last_day: datetime) -> None:
@@ -106,7 +110,11 @@ def test_a_question_as_of_a_date_means_the_last_moment_of_it(text: str, last_day
 
 
 @pytest.mark.parametrize(
-    "text", ["as of today", "as of this week", "in May", "at the time of the Saturday sessions"]
+    "text",
+    [
+        *("as of today", "as of this week", "in May", "at the time of the Saturday sessions"),
+        *("as of the April release", "as of the Q1 release", "as of the 2022 release"),
+    ],
 )
 def test_a_question_as_of_now_or_of_what_is_only_called_by_a_date_is_as_of_none(text: str) -> None:
     assert asked(text, NOW).as_of is None
@@ -115,6 +123,24 @@ def test_a_question_as_of_now_or_of_what_is_only_called_by_a_date_is_as_of_none(
 def test_a_text_with_many_times_is_no_question_about_a_side_of_them() -> None:
     assert len(days("before 3 May 2023, " * 16)) == 16
     assert days("before 3 May 2023, " * 17) == ["2023-05-03..2023-05-03"] * 17
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("what broke before 3 March 2023?", "what broke ?"),
+        ("2023-05-05", ""),
+        ("logs since 2023-05-05T10:30:00.5Z in prod", "logs in prod"),
+        ("deploys yesterday at 10:30 UTC", "deploys"),
+        ("May 2022 or earlier", ""),
+        ("the ports between 1 May 2023 and 5 May 2023", "the ports"),
+        ("which bugs from last week and from 3 May 2023", "which bugs from and from"),
+        ("was lief letzte Woche", "was lief"),
+        ("which port", "which port"),
+    ],
+)
+def test_a_question_says_something_else_besides_its_times(text: str, rest: str) -> None:
+    assert asked(text, NOW).rest.split() == rest.split()
 
 
 WORDS = (

@@ -41,6 +41,8 @@ def gather(
 ) -> Transaction[Pool]:
     """Fetch the candidates of a query, and their neighbours."""
     matched = spread((yield from by_words(store, query, corpus, filters)))
+    if query.spans and not query.terms:
+        matched = yield from by_time(store, query, filters)
     found = {row["n"]: None for row in matched}
     if meant and not query.phrases:
         near = yield from meant.index.nearest(store, meant.vector, filters, WIDER * CANDIDATES)
@@ -108,6 +110,19 @@ def by_words(
             break
     rows = list(found.values())
     return rows if few else sorted(rows, key=lambda row: -corpus.bm25(row["terms"].split()))
+
+
+def by_time(store: Store, query: Query, filters: Mapping[str, Any]) -> Transaction[list[Row]]:
+    """Find the latest of the time that is asked about, where nothing else is."""
+    since = min(start for start, _ in query.spans)
+    until = max(end for _, end in query.spans)
+    if not query.as_of:
+        filters = {
+            **filters,
+            "since": max(since, filters["since"]),
+            "until": min(until, filters["until"]),
+        }
+    return (yield store.query("passages.newest", limit=CANDIDATES, **filters))
 
 
 def rungs(words: Sequence[str], corpus: Corpus) -> Iterator[tuple[str, int]]:

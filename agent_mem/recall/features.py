@@ -21,7 +21,7 @@ _REACH: Final = (0.7, 0.5)
 _SESSION_BEST: Final = 2
 _FADING: Final = 7.0
 """In how many days the agreement of two dates fades to 1/e."""
-_EARLIER: Final = 0.9
+EARLIER: Final = 0.9
 """What a date counts that fits in an earlier year, where none was named."""
 _SPREAD: Final = 0.25
 """The least deviation that counts, as a share of the highest value."""
@@ -210,7 +210,7 @@ def subjects(query: Query, passages: Sequence[Passage]) -> Column:
 def dates(query: Query, passages: Sequence[Passage]) -> Column:
     """Compare each passage's time, and the days that it names, with what is asked for."""
     asked = [(start.toordinal(), end.toordinal(), 1.0) for start, end in query.spans]
-    asked += [(start.toordinal(), end.toordinal(), _EARLIER) for start, end in query.other_spans]
+    asked += [(start.toordinal(), end.toordinal(), EARLIER) for start, end in query.other_spans]
     if not asked:
         return np.zeros(len(passages))
     return np.array([max(agreements(asked, passage)) for passage in passages])

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from agent_mem.recall.anchors import Anchor, anchor
 from agent_mem.recall.days import Span
-from agent_mem.recall.times import asked, earlier_years
+from agent_mem.recall.times import Asked, asked, earlier_years
 from agent_mem.recall.words import STOP_WORDS, terms
 
 Wants = Literal["when", "number", "name", "none"]
@@ -81,7 +81,10 @@ class Query:
     """A query, understood. All words in it are terms (see `words.terms`) but for the names."""
 
     terms: tuple[str, ...]
-    """What to look for, each once, in the query's order, at most MOST_TERMS."""
+    """What to look for, each once, in the query's order, at most MOST_TERMS.
+
+    There is none where it asks for nothing but a time.
+    """
     words: tuple[str, ...]
     """The same, as they stood in the query, in lower case: to be shown."""
     phrases: tuple[tuple[str, ...], ...]
@@ -115,7 +118,8 @@ def parse(text: str, now: datetime) -> Query:
     text = _FILTER.sub(" ", text)
     excluded = [terms(quoted or bare) for quoted, bare in _EXCLUDED.findall(text)]
     text = _EXCLUDED.sub(" ", text)
-    wanted, times = _wanted(text), asked(text, now)
+    times = asked(text, now)
+    wanted = {} if _only_timed(text, times) else _wanted(text)
     return Query(
         terms=tuple(wanted),
         words=tuple(wanted.values()),
@@ -141,6 +145,12 @@ def said(text: str) -> str:
 def literally(text: str) -> str:
     """Take a text as it is, an error message say: no sign in it excludes, filters or quotes."""
     return _SYNTAX.sub(" ", text)
+
+
+def _only_timed(text: str, times: Asked) -> bool:
+    """Look whether a text asks for nothing but a time: "what happened last week?"."""
+    quoted = any(map(terms, _PHRASE.findall(text)))
+    return bool(times.spans) and not quoted and _ASKING.issuperset(terms(times.rest))
 
 
 def _wanted(text: str) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Container, Mapping, Sequence
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from importlib.resources import files
 from typing import Final, NamedTuple
 
@@ -10,7 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent_mem.recall.candidates import Pool
-from agent_mem.recall.features import Column, Sense, features, has, late_interaction, places
+from agent_mem.recall.features import (
+    EARLIER,
+    Column,
+    Sense,
+    dates,
+    features,
+    has,
+    late_interaction,
+    places,
+)
 from agent_mem.recall.frequencies import Corpus
 from agent_mem.recall.passages import Passage
 from agent_mem.recall.query import Query
@@ -40,6 +50,9 @@ At 0.3 and 0.35 it took away more than half of what was found for nonsense, for 
 recall@10 in the benchmark of agents, and lost paraphrases in a memory of few items: hence less.
 """
 
+_SHORT: Final = timedelta(31)
+"""A time so short that what is of it may be meant, whatever else is asked."""
+
 
 class Ranked(NamedTuple):
     """A passage, how well it fits, and the figures behind the score."""
@@ -55,8 +68,8 @@ def rank(query: Query, pool: Pool, corpus: Corpus, limit: int | None = None) -> 
 
     Neighbours of candidates are ranked as well, for what a question asks for often stands beside
     its answer. What has an excluded phrase is left out. Ties go to what is more important, then
-    to what is newer. Where nothing has a word of the query, what is far from its meaning is left
-    out, too.
+    to what is newer. Where nothing has a word of the query, what is far from its meaning and not
+    of the time that it asks about is left out, too.
     """
     kept = [passage for passage in pool.passages if not excluded(query, passage)]
     columns = features(query, kept, corpus, pool.sense)
@@ -86,15 +99,27 @@ def scored(columns: Mapping[str, Column], length: int) -> list[float]:
 def meant(query: Query, passages: Sequence[Passage], sense: Sense | None) -> NDArray[np.bool_]:
     """Tell which passages may be meant: all, as soon as one has a word of the query.
 
-    Else those that are near to its meaning, and what stands right beside one of them.
+    Else those that are near to its meaning, and what stands right beside one of them, and those of
+    a short time that it asks about. Where it asks for nothing but a time, those of that time.
     """
+    if query.spans and not query.terms and not query.as_of:
+        return timely(query, passages)
     if sense is None or not query.terms or any(mentions(passage, query) for passage in passages):
         return np.ones(len(passages), np.bool_)
     cosines = np.array([cosine_of(sense, passage) for passage in passages])
     near = (cosines >= _NEAR) | (late_interaction(passages, sense).sum(axis=1) >= _CLOSE)
     before, after = places(passages)
     padded = np.append(near, np.False_)  # nothing is near at the place -1
-    return near | padded[before] | padded[after]
+    short = tuple((start, end) for start, end in query.spans if end - start <= _SHORT)
+    fitting = dates(replace(query, spans=short, other_spans=()), passages) >= 1
+    return near | padded[before] | padded[after] | fitting
+
+
+def timely(query: Query, passages: Sequence[Passage]) -> NDArray[np.bool_]:
+    """Tell which passages are of the time that a query asks about; if none is, which are near."""
+    agreed = dates(query, passages)
+    fitting = agreed >= 1
+    return fitting if fitting.any() else agreed > _AGREED
 
 
 def mentions(passage: Passage, query: Query) -> bool:
@@ -124,6 +149,7 @@ def why(query: Query, ranked: Ranked) -> tuple[str, ...]:
     passage, found = ranked.passage, ranked.features
     if not found:
         return ("latest",)
+    (own,) = dates(query, [passage._replace(dates="")])
     held = frozenset(passage.terms.split())
     words = [word for term, word in zip(query.terms, query.words, strict=True) if term in held]
     reasons = {
@@ -132,7 +158,9 @@ def why(query: Query, ranked: Ranked) -> tuple[str, ...]:
         "exact phrase": found["phrase"] > 0,
         "meaning": found.get("meaning", 0.0) > _MEANT,
         f"about {passage.subject}": found["subject"] > 0,
-        f"dated {_said(passage)}": found["dates"] > _AGREED,
+        f"dated {_said(passage)}": own >= EARLIER,
+        "names the time": own < EARLIER <= found["dates"],
+        f"dated {_said(passage)}, near the time": own > _AGREED and found["dates"] < EARLIER,
         "says when": found["when"] > 0,
         "has a number": found["number"] > 0,
         "names someone or something": found["name"] > 0,

@@ -126,7 +126,7 @@ class Finder:
         filters = request.filters(query)
         if query.anchor:
             query = yield from self.placed(query, query.anchor, filters)
-        if query.terms or (meant and meant.words):
+        if query.terms or query.spans or (meant and meant.words):
             pool, corpus = yield from self.gathered(query, filters, meant)
             ranked = rank(query, pool, corpus, CLOSE_LOOK * request.limit)
         else:

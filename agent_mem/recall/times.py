@@ -37,11 +37,21 @@ _ON: Final = re.compile(
     r"(?=\s*(?:[?.,;!]|$))",
     re.IGNORECASE,
 )
-# What makes a date the name of something else: the Saturday sessions, the May release.
+# What makes a time the name of something else: the Saturday sessions, the May release. A day that
+# is numbered, and what counts from today, is none.
 _NAMING: Final = re.compile(
     r"\s+(?!(?:and|what|which|who|whom|whose|how|where|when|why|did|was|were|is|are|do|does|has|have"
     r"|had|we|i|the|our|my|for|in|on|at)\b)\w",
     re.IGNORECASE,
+)
+_DATED: Final = re.compile(
+    r"(?<![\w.])[0-3]?\d(?:st|nd|rd|th)?\b"
+    r"|\b(?:last|past|previous|this|next|coming|ago|today|yesterday|tomorrow)\b",
+    re.IGNORECASE | re.ASCII,
+)
+_CLOCK: Final = re.compile(
+    r"(?:T|\s+(?:at\s+)?)[0-2]?\d:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:\s?Z|\s?UTC|[+-]\d\d:?\d\d)?",
+    re.IGNORECASE | re.ASCII,
 )
 _TO: Final = re.compile(
     r"\s*(?:(and)|to|through|until|till|[-\u2013\u2014])\s+(?:the\s+|on\s+)?", re.IGNORECASE
@@ -81,6 +91,8 @@ class Asked:
     """When it asks about: half-open, in UTC; open to one side from the calendar's end."""
     as_of: datetime | None
     """The last moment of the time as of which it asks, if that is over or to come."""
+    rest: str
+    """What else it says: without the times, and what says which side of them is meant."""
 
 
 def asked(text: str, now: datetime) -> Asked:
@@ -90,9 +102,10 @@ def asked(text: str, now: datetime) -> Asked:
     March to May" and "between" are one span; "the week before" a date counts from there. A date
     without a year is in the past for a question in the past tense, and for "since".
     """
-    text, found = find(text, now)
+    said, (text, found) = text, find(text, now)
     if not 0 < len(found) <= _MOST:
-        return Asked(tuple(item.span for item in found), None)
+        return Asked(tuple(item.span for item in found), None, said)
+    starts = {match.end(): match.start() for match in _RELATED.finditer(text)}
     related = {match.end(): match.lastgroup for match in _RELATED.finditer(text)}
     past = _PAST.search(text) is not None and not _FUTURE.search(text)
     found = [
@@ -102,12 +115,14 @@ def asked(text: str, now: datetime) -> Asked:
     as_of = [
         _as_of(item.span, now)
         for item in found
-        if related.get(item.core) == "as_of" and not _NAMING.match(text, item.end)
+        if related.get(item.core) == "as_of" and not _names(text, item)
     ]
-    spans = tuple(
-        _side(text, item, related.get(item.core)) for item in _joined(text, found, related)
+    found = _joined(text, found, related)
+    return Asked(
+        spans=tuple(_side(text, item, related.get(item.core)) for item in found),
+        as_of=next(filter(None, as_of), None),
+        rest=_rest(text, found, starts),
     )
-    return Asked(spans, next(filter(None, as_of), None))
 
 
 def earlier_years(text: str, spans: tuple[Span, ...]) -> tuple[Span, ...]:
@@ -125,6 +140,21 @@ def earlier_years(text: str, spans: tuple[Span, ...]) -> tuple[Span, ...]:
 def _years_before(moment: datetime, years: int) -> datetime:
     leap = (moment.month, moment.day) == (2, 29)
     return moment.replace(year=moment.year - years, day=28 if leap else moment.day)
+
+
+def _names(text: str, item: Expression) -> bool:
+    """Tell whether a time is the name of what follows it."""
+    dated = _DATED.search(text, item.core, item.end)
+    return not dated and _NAMING.match(text, item.end) is not None
+
+
+def _rest(text: str, found: list[Expression], starts: dict[int, int]) -> str:
+    """Leave out the times that were found, with the words around them that belong to them."""
+    for item in reversed(found):
+        start = min(item.start, starts.get(item.core, item.start))
+        after = _CLOCK.match(text, item.end) or _ON.match(text, item.end)
+        text = f"{text[:start]} {text[after.end() if after else item.end :]}"
+    return text
 
 
 def _past(text: str, item: Expression, now: datetime) -> Expression:

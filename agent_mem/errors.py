@@ -7,7 +7,10 @@ AgentMemError
 │   ├── StorageFull       no space is left; nothing was written, reading goes on
 │   ├── StorageBusy       another process held the database for too long
 │   ├── StorageDamaged    the file is not, or no longer, a sound database
-│   └── UnsafePlace       the folder cannot hold a database that several processes write
+│   ├── UnsafePlace       the folder cannot hold a database that several processes write
+│   ├── ServerUnreachable PostgreSQL does not answer, or broke off; what was local is kept
+│   ├── ServerRefused     PostgreSQL will not do it: the password, the certificate or the rights
+│   └── RowRefused        the database cannot keep a row as it is
 ├── EmbedderRefused       the embeddings endpoint will not do it: the key, the model or the address
 ├── EmbedderUnreachable   the embeddings endpoint cannot be reached, or cannot do it now
 ├── SchemaError           the tables are not the ones that this program knows
@@ -51,6 +54,18 @@ class StorageDamaged(StorageError):
 
 class UnsafePlace(StorageError):
     """No database can be kept in this folder: use one on a local disk (AGENT_MEM_DB)."""
+
+
+class ServerUnreachable(StorageError):
+    """PostgreSQL cannot be reached: nothing is lost, and it is tried again."""
+
+
+class ServerRefused(StorageError):
+    """PostgreSQL refuses: check AGENT_MEM_SERVER, and what its role may do."""
+
+
+class RowRefused(StorageError):
+    """The database cannot keep a row as it is."""
 
 
 class EmbedderRefused(AgentMemError):

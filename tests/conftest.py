@@ -2,16 +2,18 @@
 
 import os
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from helpers_postgres import Cluster, running
 from mcp import Client, StdioServerParameters
 
 from agent_mem.app import App, open_app
 from agent_mem.config import Settings
+from agent_mem.storage.postgres import Postgres
 from agent_mem.tools import TOOLS
 
 Call = Callable[..., Awaitable[dict[str, Any]]]
@@ -80,3 +82,23 @@ def server(env: dict[str, str]) -> Server:
             yield client
 
     return start
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Generator[Cluster]:
+    """Start a real PostgreSQL for the tests of this process, once one of them asks for it."""
+    with running() as started:
+        yield started
+
+
+@pytest.fixture
+def server_url(cluster: Cluster) -> Generator[str]:
+    """Give the address of a fresh database, for a role that is not a superuser."""
+    with cluster.database() as name:
+        yield cluster.url(name)
+
+
+@pytest.fixture
+async def canonical(server_url: str) -> AsyncGenerator[Postgres]:
+    async with Postgres.open(server_url, "me") as opened:
+        yield opened

@@ -1,5 +1,6 @@
 """What holds for the SQLite file alone."""
 
+import shutil
 import sqlite3
 import stat
 import sys
@@ -125,6 +126,18 @@ async def test_two_engines_of_one_file_see_each_other(settings: Settings) -> Non
         await one.write(asking("INSERT INTO changes (uri) VALUES ('x')"))
 
         assert await other.read(asking("SELECT uri FROM changes")) == ["x"]
+
+
+async def test_a_copy_of_a_file_gets_a_name_of_its_own(settings: Settings) -> None:
+    async with SQLite.open(settings.db) as engine:
+        first = await engine.read(asking("SELECT id FROM replica"))
+    copy = settings.db.with_name("copy.db")
+    shutil.copy(settings.db, copy)
+
+    async with SQLite.open(copy) as engine:
+        assert await engine.read(asking("SELECT id FROM replica")) != first
+    async with SQLite.open(settings.db) as engine:
+        assert await engine.read(asking("SELECT id FROM replica")) == first
 
 
 async def test_a_file_keeps_its_name_as_a_replica(settings: Settings) -> None:

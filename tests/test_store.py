@@ -18,6 +18,7 @@ from agent_mem.records.binding import Binding
 from agent_mem.records.decision import Decision, Option
 from agent_mem.records.event import Event
 from agent_mem.records.insight import Insight
+from agent_mem.records.loser import Loser
 from agent_mem.records.memory import Memory
 from agent_mem.records.record import Record, uuid7
 from agent_mem.records.run import Run
@@ -25,6 +26,7 @@ from agent_mem.records.session import Session
 from agent_mem.records.skill import Skill
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.solution import Solution
+from agent_mem.records.sync_pass import SyncPass
 from agent_mem.records.task import Task
 from agent_mem.storage.sqlite import SQLite
 from agent_mem.storage.statements import Transaction
@@ -59,6 +61,8 @@ EXAMPLES: tuple[Record, ...] = (
     Behavior(agent_name="a", name="n", action="analyze", params={"hours": 3}, depends_on=["m"]),
     Run(behavior_id=KEY, output={"found": 2}, duration_ms=1.25),
     Insight(agent_name="a", behavior_id=KEY, run_id=KEY, topic="t", content="c"),
+    SyncPass(sync_source="a-laptop", sync_started_at=THEN, events_synced=2, meta={"sent": 2}),
+    Loser(record="memories", record_id=KEY, body={"content": "c"}, reason="A later change won."),
 )
 STAMPED = {"owner", "updated_at", "hlc", "origin"}
 

@@ -5,6 +5,7 @@ from agent_mem.records.binding import Binding
 from agent_mem.records.decision import Decision
 from agent_mem.records.event import Event
 from agent_mem.records.insight import Insight
+from agent_mem.records.loser import Loser
 from agent_mem.records.memory import Memory
 from agent_mem.records.record import Record
 from agent_mem.records.run import Run
@@ -12,6 +13,7 @@ from agent_mem.records.session import Session
 from agent_mem.records.skill import Skill
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.solution import Solution
+from agent_mem.records.sync_pass import SyncPass
 from agent_mem.records.task import Task
 
 RECORDS: tuple[type[Record], ...] = (
@@ -27,6 +29,8 @@ RECORDS: tuple[type[Record], ...] = (
     Behavior,
     Run,
     Insight,
+    SyncPass,
+    Loser,
 )
 
 FINDABLE = {model.KIND: model for model in RECORDS if model.KIND}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import sqlite3
 import sys
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
@@ -17,6 +18,7 @@ from anyio.to_thread import run_sync
 from portalocker.exceptions import LockException
 
 from agent_mem.errors import (
+    RowRefused,
     StorageBusy,
     StorageDamaged,
     StorageError,
@@ -72,7 +74,8 @@ def wrapped(path: Path) -> Generator[None]:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if cause := CAUSES.get(code):
             raise cause from error
-        raise StorageError(f"{path}: {error}.") from error
+        kind = RowRefused if code == sqlite3.SQLITE_CONSTRAINT else StorageError
+        raise kind(f"{path}: {error}.") from error
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -120,10 +123,18 @@ def execute(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
     return connection.execute(statement.sql, params).fetchall()
 
 
-def founding() -> Transaction[None]:
-    """Make or update the tables, and give a new file its name."""
+def founding(path: Path) -> Transaction[None]:
+    """Make or update the tables, and give a new file, or a copy of one, its name."""
     yield from migrating("sqlite", split)
-    yield Statement(queries("sqlite")["local.name_replica"], {"id": uuid7()})
+    name = {"id": uuid7(), "fingerprint": fingerprint(path)}
+    for query in ("local.name_replica", "local.rename_replica"):
+        yield Statement(queries("sqlite")[query], name)
+
+
+def fingerprint(path: Path) -> str:
+    """Tell one file from another, its copies on this machine and elsewhere, too."""
+    found = path.stat()
+    return f"{platform.node()}:{found.st_dev}:{found.st_ino}"
 
 
 class SQLite:
@@ -182,7 +193,7 @@ class SQLite:
             with wrapped(path), ExitStack() as opened:
                 engine = cls(path, opened)
                 if engine._stale():
-                    engine._write(founding())
+                    engine._write(founding(path))
                 engine._opened = opened.pop_all()
         except (OSError, RuntimeError, LockException) as error:  # no such home, no locks there
             why = getattr(error, "strerror", None) or error
@@ -193,12 +204,15 @@ class SQLite:
         return engine
 
     def _stale(self) -> bool:
-        """Look whether migrations are due, without the lock: mostly they are not."""
+        """Look whether anything is due, without the lock: mostly nothing is."""
         exists = "SELECT 1 FROM sqlite_master WHERE name = 'schema_ledger'"
         if not self._writer.execute(exists).fetchall():
             return True
         ledger = self._writer.execute(queries(self.dialect)["ledger.all"]).fetchall()
-        return bool(pending(steps(self.dialect), ledger))
+        if pending(steps(self.dialect), ledger):
+            return True
+        named = self._writer.execute(queries(self.dialect)["local.fingerprint"]).fetchall()
+        return named[0][0] != fingerprint(self.path)
 
     async def _close(self) -> None:
         # A connection that is closed while a thread uses it takes the process down: wait for all,

@@ -133,3 +133,75 @@ def count(model: type[Record]) -> str:
         f"SELECT count(*) AS n FROM {model.TABLE} "  # noqa: S608 - our own names
         "WHERE owner = :owner AND deleted_at IS NULL"
     )
+
+
+@cache
+def among(model: type[Record]) -> str:
+    """Read some rows by their ids (SQLite)."""
+    return (
+        f"SELECT * FROM {model.TABLE} WHERE owner = :owner "  # noqa: S608 - our own names
+        "AND id IN (SELECT value FROM json_each(:ids))"
+    )
+
+
+@cache
+def requeue(model: type[Record]) -> str:
+    """Have every row wait for sync (SQLite)."""
+    return (
+        "INSERT INTO outbox (owner, record, id, hlc, tries) "  # noqa: S608 - our own names
+        f"SELECT owner, '{model.TABLE}', id, hlc, 0 FROM {model.TABLE} WHERE owner = :owner "
+        "ON CONFLICT (owner, record, id) DO UPDATE SET hlc = excluded.hlc"
+    )
+
+
+@cache
+def mark_known(model: type[Record]) -> str:
+    """Note the server's version of a row, unless it was changed since (SQLite)."""
+    return (
+        f"UPDATE {model.TABLE} SET ver = :ver "  # noqa: S608 - our own names
+        "WHERE owner = :owner AND id = :id AND hlc = :hlc"
+    )
+
+
+@cache
+def push(model: type[Record]) -> str:
+    """Write rows to the server, later ones only, each with the next version (PostgreSQL).
+
+    The update of the feed holds its row until the commit, so versions are handed out in the order
+    of commits: who reads up to one has seen all below it.
+    """
+    names = [name for name in model.model_fields if name not in ("owner", "ver")]
+    changes = ", ".join(f"{n} = excluded.{n}" for n in (*names[1:], "ver"))
+    given = ", ".join(f"x.{name}" for name in names)
+    return (
+        "WITH bump AS (UPDATE feed SET ver = ver + :n WHERE owner = :owner RETURNING ver) "  # noqa: S608 - our own names
+        f"INSERT INTO {model.TABLE} AS m (owner, {', '.join(names)}, ver) "
+        f"SELECT :owner, {given}, bump.ver - :n + x.ordinality FROM bump CROSS JOIN "
+        f"jsonb_populate_recordset(CAST(NULL AS {model.TABLE}), CAST(:rows AS jsonb)) "
+        "WITH ORDINALITY AS x ON CONFLICT (owner, id) DO UPDATE "
+        f"SET {changes} WHERE (excluded.hlc, excluded.origin) > (m.hlc, m.origin) "
+        "RETURNING id, ver"
+    )
+
+
+def pull(model: type[Record]) -> str:
+    """Read what of a table came after a version, in order (PostgreSQL)."""
+    return _as_json(model, "ver > :after AND ver <= :head ORDER BY ver LIMIT :limit")
+
+
+def pull_some(model: type[Record]) -> str:
+    """Read some rows by their ids (PostgreSQL)."""
+    return _as_json(model, "id = ANY(CAST(:ids AS uuid[]))")
+
+
+@cache
+def _as_json(model: type[Record], which: str) -> str:
+    """Read rows as JSON: a value that is not one of ours is then no reason to stop the others.
+
+    Columns that a newer program has added are left alone: no write of ours names them.
+    """
+    return (
+        "SELECT id, hlc, ver, CAST(to_jsonb(m) AS text) AS body FROM ("  # noqa: S608 - our own names
+        f"SELECT {', '.join(model.model_fields)} FROM {model.TABLE} "
+        f"WHERE owner = :owner AND {which}) AS m ORDER BY ver"
+    )

@@ -100,24 +100,38 @@ class Store:
     def saving(self, record: R) -> Transaction[R]:
         """Write one row, its index and its outbox entry, stamped with this file's clock."""
         (tick,) = yield self.query("local.tick", wall=(time.time_ns() // 1_000_000) << 16)
-        stamp = {"owner": self.owner, "updated_at": now(), "hlc": tick["clock"]}
-        stamped = record.model_copy(update={**stamp, "origin": UUID(tick["id"])})
+        stamp = {"owner": self.owner, "updated_at": now(), **tick}
+        stamped = record.model_copy(update={**stamp, "origin": UUID(str(tick["origin"]))})
         yield from self._writing(stamped)
         return stamped
 
     def restoring(self, record: Record) -> Transaction[bool]:
         """Write one row as it is, if none as late is there; tell whether it was written."""
+        (seen,) = yield self.query("local.advance", hlc=record.hlc)
+        return (yield from self._writing(record.model_copy(update={"ver": seen["ver"]})))
+
+    def taking(self, record: Record) -> Transaction[bool]:
+        """Write one row that came from the server, if none as late is there; it does not wait."""
         yield self.query("local.advance", hlc=record.hlc)
-        return (yield from self._writing(record))
+        return (yield from self._keeping(record))
 
     def _writing(self, record: Record) -> Transaction[bool]:
         """Write one row, and only if it is the later one, its index and its outbox entry."""
+        if not (yield from self._keeping(record)):
+            return False
+        if self.engine.dialect == "sqlite":  # the server is what others follow
+            key = {"record": record.TABLE, "id": record.id}
+            yield self.query("local.mark_dirty", **key, hlc=record.hlc)
+        return True
+
+    def _keeping(self, record: Record) -> Transaction[bool]:
+        """Write one row, if it is the later one, and its index; tell the processes on this file."""
         upsert = statements.upsert(type(record)) + " RETURNING id"
         if not (yield Statement(upsert, record.model_dump())):
             return False
-        yield self.query("local.mark_dirty", record=record.TABLE, id=record.id, hlc=record.hlc)
-        for uri in record.uris():
-            yield self.query("local.note_change", uri=uri)
-        yield self.query("local.trim_changes", keep=CHANGES_KEPT)
+        if self.engine.dialect == "sqlite":
+            for uri in record.uris():
+                yield self.query("local.note_change", uri=uri)
+            yield self.query("local.trim_changes", keep=CHANGES_KEPT)
         yield from self.index(self, record)
         return True

@@ -63,4 +63,4 @@ ORDER BY created_at DESC, id DESC LIMIT :limit;
 SELECT * FROM decisions
 WHERE owner = :owner AND deleted_at IS NULL AND outcome_at >= :since AND NOT success
   AND (CAST(:project AS text) IS NULL OR project = :project)
-ORDER BY outcome_at LIMIT :limit;
+ORDER BY outcome_at, id LIMIT :limit;

@@ -48,4 +48,4 @@ SELECT * FROM events
 WHERE owner = :owner AND event_type = 'error' AND deleted_at IS NULL
   AND (CAST(:project AS text) IS NULL OR project = :project OR project IS NULL)
   AND (CAST(:agent AS text) IS NULL OR agent_name = :agent)
-ORDER BY ts DESC LIMIT :limit;
+ORDER BY ts DESC, id DESC LIMIT :limit;

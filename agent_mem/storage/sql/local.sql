@@ -19,17 +19,38 @@ CREATE TABLE changes (
     uri text NOT NULL
 );
 
+-- migrate 2 sqlite --
+-- Which file this was when it got its name: a copy is another one.
+ALTER TABLE replica ADD COLUMN fingerprint text;
+
+-- query fingerprint sqlite --
+-- Say which file this was when it got its name.
+SELECT fingerprint FROM replica;
+
 -- query name_replica sqlite --
--- Give a new file its name; two files never share one.
+-- Give a new file its name.
 INSERT INTO replica (id, clock) SELECT :id, 0 WHERE NOT EXISTS (SELECT 1 FROM replica);
+
+-- query rename_replica sqlite --
+-- Give a copy of a file a name of its own: of two changes, the name says which is the later.
+UPDATE replica SET id = :id, fingerprint = :fingerprint WHERE fingerprint IS NOT :fingerprint;
 
 -- query tick sqlite --
 -- Advance the hybrid logical clock: later than all that was seen, and not behind the wall.
-UPDATE replica SET clock = max(clock + 1, :wall) RETURNING id, clock;
+UPDATE replica SET clock = max(clock + 1, :wall) RETURNING id AS origin, clock AS hlc, NULL AS ver;
+
+-- query tick postgres --
+-- Advance the owner's clock, and count one more change: whoever writes next waits for this one.
+UPDATE feed SET ver = ver + 1, clock = greatest(clock + 1, :wall) WHERE owner = :owner
+RETURNING origin, clock AS hlc, ver;
 
 -- query advance sqlite --
 -- Note that a row of this time was seen: all that is written from now on is later.
-UPDATE replica SET clock = :hlc WHERE clock < :hlc;
+UPDATE replica SET clock = max(clock, :hlc) RETURNING NULL AS ver;
+
+-- query advance postgres --
+-- Note that a row of this time was seen, and count one more change.
+UPDATE feed SET ver = ver + 1, clock = greatest(clock, :hlc) WHERE owner = :owner RETURNING ver;
 
 -- query mark_dirty sqlite --
 -- Note that a row waits for sync; a row waits once, however often it changes.

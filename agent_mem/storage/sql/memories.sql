@@ -37,7 +37,8 @@ CREATE INDEX memories_topic ON memories (owner, topic);
 -- query same --
 -- Find the memory that says the same.
 SELECT * FROM memories
-WHERE owner = :owner AND content_hash = :content_hash AND deleted_at IS NULL AND superseded_by IS NULL;
+WHERE owner = :owner AND content_hash = :content_hash AND deleted_at IS NULL AND superseded_by IS NULL
+ORDER BY id;
 
 -- query topics --
 -- List the topics after a name, with how much is known of each and since when.

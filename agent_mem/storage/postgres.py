@@ -1,0 +1,300 @@
+"""The PostgreSQL engine: the canonical store that the machines of a team share."""
+
+import json
+import os
+import re
+import ssl
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import cache, partial
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
+
+import asyncpg as untyped  # pyright: ignore[reportMissingTypeStubs] - it has none
+
+from agent_mem.errors import (
+    InvalidInput,
+    RowRefused,
+    ServerRefused,
+    ServerUnreachable,
+    StorageError,
+    StorageFull,
+)
+from agent_mem.records import RECORDS
+from agent_mem.records.record import uuid7
+from agent_mem.storage.migrations import migrating, pending, steps
+from agent_mem.storage.statements import Dialect, Row, Statement, Transaction, queries
+
+T = TypeVar("T")
+
+asyncpg: Any = untyped
+
+PATIENCE: Final = 30.0
+"""Seconds that a statement may take, and a connection to be made."""
+CONNECTIONS: Final = 4
+SCHEMA: Final = "agent_mem"
+CHANNEL: Final = "agent_mem"
+ATTEMPTS: Final = 5
+"""How often it is tried to make the tables beside others that do the same."""
+LOOPBACK: Final = re.compile(r"(localhost|127\.0\.0\.1|\[?::1]?)(:\d+)?|/.*", re.IGNORECASE)
+"""A host that is this machine, or the folder of its socket."""
+LIBPQ: Final = frozenset({"channel_binding", "connect_timeout", "gssencmode", "pgbouncer"})
+"""What hosts write in addresses for other drivers; this one would send it to the server."""
+TEXT: Final = re.compile(r"^(\s+|ALTER TABLE \w+ ADD COLUMN )(\w+ text)\b(?! ARRAY)", re.MULTILINE)
+NAMED: Final = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+
+Connection = Any
+"""asyncpg's types are those of a proxy, without the rows."""
+
+POLICY: Final = "owner = nullif(current_setting('agent_mem.owner', true), '')"
+
+
+@cache
+def numbered(sql: str) -> tuple[str, tuple[str, ...]]:
+    """Write `:name` as `$1`; give the names in the order of their numbers."""
+    names = tuple(dict.fromkeys(NAMED.findall(sql)))
+    places = {name: f"${i}" for i, name in enumerate(names, 1)}
+    return NAMED.sub(lambda match: places[match[1]], sql), names
+
+
+@contextmanager
+def wrapped() -> Generator[None]:
+    """Turn the driver's errors into ours, once."""
+    try:
+        yield
+    except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+        said = str(error).rstrip(".") or "it does not answer"
+        if isinstance(error, ssl.SSLError) or "SSL" in said:
+            raise ServerRefused(f"No safe connection to PostgreSQL: {said}.") from error
+        raise ServerUnreachable(f"PostgreSQL cannot be reached: {said}.") from error
+    except asyncpg.PostgresError as error:
+        raise cause(error.sqlstate)(f"PostgreSQL: {str(error).rstrip('.')}.") from error
+
+
+def cause(code: str) -> type[StorageError]:
+    """Choose what an error of the server is to us, by its class (appendix A of its manual)."""
+    kinds: dict[str, type[StorageError]] = {
+        "08": ServerUnreachable,
+        "22": RowRefused,
+        "23": RowRefused,
+        "28": ServerRefused,
+        "3D": ServerRefused,
+        "42": ServerRefused,
+        "53": ServerUnreachable,
+        "57": ServerUnreachable,
+    }
+    return StorageFull if code == "53100" else kinds.get(code[:2], StorageError)
+
+
+def split(script: str) -> Iterator[str]:
+    """Cut a script into statements; text is ordered by code points, as in SQLite."""
+    collated = TEXT.sub(r'\1\2 COLLATE "C"', script)
+    return filter(None, map(str.strip, collated.split(";\n")))
+
+
+async def drive(connection: Connection, transaction: Transaction[T]) -> T:
+    """Run what a transaction yields, until it returns."""
+    try:
+        statement = next(transaction)
+        while True:
+            statement = transaction.send(await execute(connection, statement))
+    except StopIteration as end:
+        return end.value
+
+
+async def execute(connection: Connection, statement: Statement) -> list[Row]:
+    sql, names = numbered(statement.sql)
+    return await connection.fetch(sql, *(statement.params[name] for name in names))
+
+
+def local(url: str) -> bool:
+    """Tell whether every server that the driver would try is on this machine."""
+    parts = urlsplit(url)
+    asked = parse_qs(parts.query)
+    named = parts.netloc.partition("@")[2] if "@" in parts.netloc else parts.netloc
+    if not named and "host" in asked:
+        named = asked["host"][-1]
+    elif not named:
+        service = "service" in asked or "PGSERVICE" in os.environ
+        named = "of the service" if service else os.environ.get("PGHOST", "localhost")
+    return all(LOOPBACK.fullmatch(unquote(host)) for host in named.split(","))
+
+
+def encryption(url: str) -> ssl.SSLContext | None:
+    """Ask for a checked certificate of every server that is not on this machine.
+
+    What the address itself says of it (`sslmode`) is done by the driver instead, which does not
+    know the system's certificates.
+    """
+    asked = parse_qs(urlsplit(url).query)
+    by_driver = "sslmode" in asked and asked.get("sslrootcert") != ["system"]
+    return None if by_driver or local(url) else ssl.create_default_context()
+
+
+def understood(url: str) -> str:
+    """Leave out of an address what only other drivers understand."""
+    parts = urlsplit(url)
+    kept = [(name, value) for name, value in parse_qsl(parts.query) if name not in LIBPQ]
+    return parts._replace(query=urlencode(kept)).geturl()
+
+
+async def prepare(connection: Connection) -> None:
+    """Have JSON read and written as what it stands for."""
+    dumps = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+    await connection.set_type_codec(
+        "jsonb", encoder=dumps, decoder=json.loads, schema="pg_catalog", format="text"
+    )
+
+
+class Postgres:
+    """One database, a few connections, one owner."""
+
+    dialect: Dialect = "postgres"
+
+    def __init__(self, pool: Connection, owner: str) -> None:
+        self.owner = owner
+        self._pool = pool
+        self._path = SCHEMA
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, owner: str) -> AsyncGenerator["Postgres"]:
+        """Open a database, made and migrated if need be, and close it at the end.
+
+        Raises:
+            InvalidInput: the address makes no sense.
+            SchemaError, StorageError: what is wrong with the server.
+        """
+        with wrapped(), sensible():
+            pool = await connect(url)
+        try:
+            engine = cls(pool, owner)
+            await engine.found()
+            yield engine
+        finally:
+            pool.terminate()
+
+    async def read(self, transaction: Transaction[T]) -> T:
+        """Run a transaction that only reads, on one snapshot."""
+        return await self._run(transaction, isolation="repeatable_read", readonly=True)
+
+    async def write(self, transaction: Transaction[T]) -> T:
+        """Run a transaction whole or not at all; it is on disk there when this returns."""
+        return await self._run(transaction)
+
+    @asynccontextmanager
+    async def listening(self, hear: Callable[[], object]) -> AsyncGenerator[None]:
+        """Call a function whenever the owner's rows have changed, if the server's word gets here.
+
+        It does on a direct connection, and may not through a pooler.
+        """
+
+        def said(_: object, __: int, ___: str, owner: str) -> None:
+            if owner == self.owner:
+                hear()
+
+        with wrapped():
+            connection = await self._pool.acquire()
+        try:
+            with wrapped():
+                await connection.add_listener(CHANNEL, said)
+            yield
+        finally:
+            with suppress(asyncpg.InterfaceError):  # it has broken off by itself
+                connection.terminate()
+
+    async def found(self) -> None:
+        """Bring the tables up to date, beside others that may do the same."""
+        left = ATTEMPTS
+        while True:
+            try:
+                if await self.write(stale()):
+                    await self.write(founding())
+                await self.write(enrolling(self.owner))
+            except (RowRefused, ServerRefused):
+                # Two that make the same schema at once: PostgreSQL fails one of them.
+                left -= 1
+                if not left:
+                    raise
+            else:
+                return
+
+    async def _run(self, transaction: Transaction[T], **how: Any) -> T:  # noqa: ANN401 - the driver's
+        with wrapped():
+            async with self._pool.acquire() as connection, connection.transaction(**how):
+                # As every statement's: through a pooler no other state outlives a transaction.
+                settle = queries("postgres")["canonical.settle"]
+                whose = {"owner": self.owner, "path": self._path}
+                await execute(connection, Statement(settle, whose))
+                return await drive(connection, transaction)
+
+
+async def connect(url: str) -> Connection:
+    """Make the pool: nothing in it needs a session of its own (`statement_cache_size`)."""
+    pool = await asyncpg.create_pool(
+        understood(url),
+        ssl=encryption(url),
+        min_size=0,  # else the pool looks for the server by itself, and logs what it finds
+        max_size=CONNECTIONS,
+        command_timeout=PATIENCE,
+        timeout=PATIENCE,
+        statement_cache_size=0,
+        init=prepare,
+    )
+    async with pool.acquire():  # only this reads the address
+        return pool
+
+
+@contextmanager
+def sensible() -> Generator[None]:
+    """Say what is wrong with an address, without the password in it."""
+    try:
+        yield
+    except OSError:  # a certificate's is a ValueError, too
+        raise
+    except asyncpg.ClientConfigurationError as error:
+        raise InvalidInput(f"AGENT_MEM_SERVER cannot be used: {error}.") from None
+    except ValueError:  # which may quote all of it
+        raise InvalidInput(
+            "AGENT_MEM_SERVER is no address of a PostgreSQL: write"
+            " postgresql://name:password@host:5432/database, and %2F for a slash in the password."
+        ) from None
+
+
+def stale() -> Transaction[bool]:
+    """Look whether migrations are due: mostly they are not, and the role may not do them."""
+    (ledger,) = yield Statement(queries("postgres")["canonical.ledger_exists"], {})
+    if not ledger["found"]:
+        return True
+    applied = yield Statement(queries("postgres")["ledger.all"], {})
+    return bool(pending(steps("postgres"), applied))
+
+
+def founding() -> Transaction[None]:
+    """Make or update the tables; let every owner see only their own rows."""
+    named = queries("postgres")
+    (schema,) = yield Statement(named["canonical.schema_exists"], {})
+    if not schema["found"]:
+        yield Statement(named["canonical.schema"], {})
+    for name in ("ledger.create", "canonical.lock"):
+        yield Statement(named[name], {})
+    yield from migrating("postgres", split)
+    for model in RECORDS:
+        yield Statement(
+            f"CREATE INDEX IF NOT EXISTS {model.TABLE}_ver ON {model.TABLE} (owner, ver)", {}
+        )
+    for row in (yield Statement(named["canonical.unprotected"], {})):
+        for sql in protecting(row["name"]):
+            yield Statement(sql, {})
+
+
+def protecting(table: str) -> Iterator[str]:
+    """Hide the rows of others, from the owner of the table, too."""
+    yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
+    yield f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"
+    yield f"CREATE POLICY owner_only ON {table} USING ({POLICY}) WITH CHECK ({POLICY})"
+
+
+def enrolling(owner: str) -> Transaction[None]:
+    ids: Mapping[str, object] = {"owner": owner, "origin": uuid7(), "epoch": uuid7()}
+    yield Statement(queries("postgres")["canonical.enrol"], ids)

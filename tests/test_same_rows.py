@@ -1,0 +1,186 @@
+"""Every named query that both databases have gives the same rows on both, for the same data."""
+
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+from uuid import UUID
+
+import pytest
+from helpers_engines import plain, restore, stored
+
+from agent_mem.config import Settings
+from agent_mem.records.behavior import Behavior
+from agent_mem.records.binding import Binding
+from agent_mem.records.decision import Decision
+from agent_mem.records.event import Event
+from agent_mem.records.loser import Loser
+from agent_mem.records.memory import Memory
+from agent_mem.records.record import Record
+from agent_mem.records.session import Session
+from agent_mem.records.skill import Skill
+from agent_mem.records.snapshot import Snapshot
+from agent_mem.records.sync_pass import SyncPass
+from agent_mem.records.task import Task
+from agent_mem.storage.postgres import Postgres
+from agent_mem.storage.sqlite import SQLite
+from agent_mem.storage.statements import Row, queries
+from agent_mem.storage.store import Store
+
+pytestmark = pytest.mark.anyio
+
+Case = Mapping[str, Any]
+Pair = tuple[Store, Store]
+
+START = datetime(2026, 5, 1, 12, 30, 0, 123456, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+# By code points; every language of the world sorts them otherwise.
+NAMES = ("Zebra", "_x", "a", "a b", "ab", "B", "éclair", "zebra", "日本", "🦆")
+WHO: tuple[Case, ...] = tuple(
+    {"project": project, "agent": agent} for project, agent in product((None, "p"), (None, "a"))
+)
+
+
+def key(number: int) -> UUID:
+    return UUID(int=number << 64)
+
+
+SESSION, PARENT, SKILL = key(1), key(301), key(701)
+
+
+def stamps(number: int, name: str) -> dict[str, Any]:
+    """Say what all records of a number have alike: some times are the same, some were forgotten."""
+    return {
+        "owner": "me",
+        "id": key(number),
+        "hlc": number,
+        "created_at": START + number % 100 // 2 * HOUR,
+        "updated_at": START + number % 100 // 3 * HOUR,
+        "deleted_at": START if number % 7 == 0 else None,
+        "agent_name": "a" if number % 2 else name,
+        "project": (None, "p", "q")[number % 3],
+    }
+
+
+def dataset() -> Iterator[Record]:
+    for n, name in enumerate(NAMES * 2, 1):
+        yield from remembered(n, name)
+        yield from acting(n, name)
+
+
+def remembered(n: int, name: str) -> Iterator[Record]:
+    when = START + n // 2 * HOUR
+    yield Session(**stamps(n, name), started_at=when)
+    yield Event(
+        **stamps(100 + n, name),
+        session_id=SESSION if n % 2 else None,
+        ts=when,
+        event_type="error" if n % 3 else "note",
+        content=name,
+    )
+    yield Memory(
+        **stamps(200 + n, name),
+        topic=name if n % 4 else None,
+        content=name,
+        content_hash=name,
+        superseded_by=key(1) if n % 5 == 0 else None,
+    )
+    yield Decision(
+        **stamps(300 + n, name),
+        question=name,
+        selected=[name],
+        parent_id=key(300 + n // 2) if n > 1 else None,
+        success=(None, True, False)[n % 3],
+        outcome_at=when if n % 3 else None,
+    )
+    yield Snapshot(
+        **stamps(400 + n, name),
+        session_id=SESSION if n % 2 else None,
+        context_data={"n": n},
+        expires_at=when,
+    )
+    yield Task(**stamps(500 + n, name), title=name, status="done" if n % 4 == 0 else "todo")
+
+
+def acting(n: int, name: str) -> Iterator[Record]:
+    ours = {k: v for k, v in stamps(n, name).items() if k not in ("agent_name", "project", "id")}
+    yield Skill(**ours, id=key(700 + n), skill_name=name, description="d", is_active=n % 6 != 0)
+    agent = "a" if n <= len(NAMES) else f"of {name}"
+    yield Binding(**ours, id=key(800 + n), agent_name=agent, skill_id=key(700 + n), priority=n % 3)
+    yield Behavior(**ours, id=key(900 + n), agent_name=f"{agent}{n % 5}", name=name, action="x")
+    yield SyncPass(
+        **ours, id=key(1000 + n), sync_source=name, sync_started_at=START + n // 2 * HOUR
+    )
+    yield Loser(
+        **ours, id=key(1100 + n), record="tasks", record_id=SESSION, body={"n": n}, reason=name
+    )
+
+
+def limited(*cases: Case) -> list[Case]:
+    """Ask for all of it, and for some."""
+    return [{**case, "limit": limit} for case, limit in product(cases, (1000, 4))]
+
+
+WINDOWS = [{"since": START + 2 * HOUR, "project": project} for project in (None, "p")]
+CASES: dict[str, list[Case]] = {
+    "agent_skill_bindings.of_agent": [{"agent": "a"}],
+    "behaviors.all": [{"agent": None}, {"agent": "a1"}],
+    "behaviors.named": [{"name": n, "agent": f"a{i}"} for n, i in product(NAMES, range(5))],
+    "context_snapshots.latest": limited(
+        *[{**who, "session_id": s, "now": START} for who in WHO for s in (None, str(SESSION))]
+    ),
+    "decisions.chain": [{"id": PARENT}, {"id": key(305)}, {"id": key(9)}],
+    "decisions.failed": limited(*WINDOWS),
+    "decisions.recent": limited(*WHO),
+    "events.between": limited(*[{**window, "until": START + 7 * HOUR} for window in WINDOWS]),
+    "events.errors": limited(*WHO),
+    "events.of_session": limited({"session_id": SESSION}),
+    "memories.agent_names": [{}],
+    "memories.all_of_topic": [{"topic": name} for name in NAMES],
+    "memories.of_agent": limited({"agent": "a"}, {"agent": "Zebra"}),
+    "memories.of_topic": limited(*[{"topic": name} for name in NAMES]),
+    "memories.project_names": [{}],
+    "memories.same": [{"content_hash": name} for name in NAMES],
+    "memories.topic_names": [{}],
+    "memories.topics": limited({"after": ""}, {"after": "Zebra"}, {"after": "éclair"}),
+    "memories.touched": limited(*WINDOWS),
+    "memory_sync_log.latest": limited({}),
+    "record_history.of_record": limited({"record": "tasks", "record_id": SESSION}),
+    "sessions.newest": limited({"before": START + 9 * HOUR}, {"before": START}),
+    "skills.all": [{}],
+    "skills.named": [{"name": name} for name in NAMES],
+    "skills.names": [{}],
+    "tasks.open": limited(*WHO),
+}
+OF_ONE_DATABASE = {"ledger.create", "ledger.all", "ledger.add", "local.tick", "local.advance"}
+"""Each database has a ledger, and a clock, of its own: tests of their own look at them."""
+
+
+@pytest.fixture
+async def pair(settings: Settings, server_url: str) -> AsyncGenerator[Pair]:
+    async with SQLite.open(settings.db) as here, Postgres.open(server_url, "me") as there:
+        yield stored(here), stored(there)
+
+
+def test_no_query_that_both_databases_have_is_left_out() -> None:
+    both = queries("sqlite").keys() & queries("postgres").keys()
+
+    assert both == CASES.keys() | OF_ONE_DATABASE
+
+
+async def test_every_query_gives_the_same_rows_on_both(pair: Pair) -> None:
+    here, there = pair
+    records = list(dataset())
+    await restore(here, records)
+    await restore(there, records[::-1])  # no order is owed to how they came
+    for name, cases in CASES.items():
+        found = 0
+        for case in cases:
+            mine, theirs = await here.rows(name, **case), await there.rows(name, **case)
+            assert without_version(mine) == without_version(theirs), (name, case)
+            found += len(mine)
+        assert found, name
+
+
+def without_version(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    return [{k: v for k, v in row.items() if k != "ver"} for row in plain(rows)]

@@ -1,8 +1,10 @@
 """The one place where things are wired."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+
+from anyio import create_task_group
 
 from agent_mem.config import Settings
 from agent_mem.recall.frequencies import Frequencies
@@ -11,6 +13,7 @@ from agent_mem.recall.meaning import Meaning
 from agent_mem.recall.search import Finder
 from agent_mem.storage.sqlite import SQLite
 from agent_mem.storage.store import Store
+from agent_mem.storage.sync.syncer import Syncer
 
 EVERYWHERE = "*"
 
@@ -22,6 +25,14 @@ class App:
     settings: Settings
     store: Store
     finder: Finder
+    syncer: Syncer | None
+
+    async def work(self) -> None:
+        """Do what is done in the background, until cancelled."""
+        async with create_task_group() as tasks:
+            tasks.start_soon(self.finder.meaning.run)
+            if self.syncer:
+                tasks.start_soon(self.syncer.run)
 
     def where(self, project: str | None) -> str | None:
         """Resolve a project's name: by default the current one; None means everywhere."""
@@ -35,4 +46,10 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
     async with SQLite.open(settings.db) as engine:
         store = Store(engine, settings.owner, indexing)
         async with Meaning.open(store, engine.path, settings) as meaning:
-            yield App(settings, store, Finder(store, meaning, Frequencies()))
+            with ExitStack() as opened:
+                finder = Finder(store, meaning, Frequencies())
+                syncer = None
+                if settings.server:
+                    url = settings.server.get_secret_value()
+                    syncer = Syncer(store, engine.path, url, opened)
+                yield App(settings, store, finder, syncer)

@@ -60,6 +60,10 @@ class Settings(BaseSettings):
         default_factory=openai_key,
         description="The endpoint's key. For OpenAI itself, OPENAI_API_KEY unless it is set.",
     )
+    server: SecretStr | None = Field(
+        default=None,
+        description="The PostgreSQL that several machines share: postgresql://user:password@host/db.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="WARNING", description="How much is written to stderr."
     )

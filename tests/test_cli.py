@@ -272,7 +272,7 @@ def test_status_counts_what_is_stored_and_what_waits(
 
     empty = dict.fromkeys((model.TABLE for model in RECORDS), 0)
     assert found["records"] == {**empty, "memories": 1, "sessions": 1}
-    assert found["waiting"] == 3  # two memories, one of them forgotten, and a session
+    assert found["sync"]["waiting"] == 3  # two memories, one of them forgotten, and a session
     known = len(steps("sqlite"))
     assert found["schema"] == {"applied": known, "known": known}
     assert found["file"] == str(settings.db)

@@ -12,6 +12,7 @@ COMMANDS = {
     "recall": "Find what was remembered, logged or decided.",
     "status": "Tell what is stored, and where.",
     "reembed": "Embed what waits, or everything anew.",
+    "sync": "Send what is new to the server, and take what others have sent.",
     "seed": "Load a pack of skills and bindings.",
     "demo": "Play a session through a real server, on this repository's own history.",
     "export": "Write everything to a JSONL archive.",

@@ -1,5 +1,6 @@
 """Tell what is stored, and where."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ from agent_mem.storage import statements
 from agent_mem.storage.migrations import steps
 from agent_mem.storage.sqlite import facts
 from agent_mem.storage.statements import Statement, Transaction
+from agent_mem.storage.sync.standing import place, standing
 
 KILO = 1024
 
@@ -58,12 +60,13 @@ def figures(app: App) -> Transaction[dict[str, Any]]:
         (row,) = yield Statement(statements.count(model), {"owner": app.store.owner})
         records[model.TABLE] = row["n"]
     ledger = yield app.store.query("ledger.all")
-    (waiting,) = yield app.store.query("local.waiting")
+    sync = yield from standing(app.store)
+    server = app.settings.server
     known = len(steps(app.store.engine.dialect))
     return {
         "records": records,
         "schema": {"applied": len(ledger), "known": known},
-        "waiting": waiting["n"],
+        "sync": {"server": server and place(server.get_secret_value()), **sync},
     }
 
 
@@ -78,8 +81,21 @@ def sentences(found: dict[str, Any]) -> dict[str, str]:
         "agent": found["agent"],
         "project": found["project"] or "everywhere",
         "recall": "; ".join([*alone(found["embedder"]), *map(capable, found["models"])]),
-        "sync": f"records waiting for it: {found['waiting']}",
+        "sync": "; ".join(following(found["sync"])),
     }
+
+
+def following(sync: dict[str, Any]) -> Iterator[str]:
+    """Say how far the file and the server have got with each other."""
+    yield f"with {sync['server']}" if sync["server"] else "with no server (AGENT_MEM_SERVER)"
+    yield f"records waiting for it: {sync['waiting']}"
+    if sync["synced_at"]:
+        yield f"last done at {sync['synced_at'][:19]}Z"
+    if sync["trouble"]:
+        yield f"failing since {sync['trouble']['at'][:19]}Z: {sync['trouble']['error']}"
+    if set_aside := sync["refused"] + sync["aside"]:
+        first = sync["set_aside"][0]
+        yield f"set aside: {set_aside}, such as {first} (`agent-mem sync retry`)"
 
 
 def alone(embedder: str) -> list[str]:

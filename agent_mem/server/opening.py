@@ -46,7 +46,7 @@ class Opening:
         await self._opened.wait()
         with self._working:
             async with self._busy:
-                await (await self()).finder.meaning.run()
+                await (await self()).work()
 
     async def close(self) -> None:
         """End that work, finish the write that is under way, and close the database."""

@@ -1,0 +1,198 @@
+"""Measure the sync: `python bench/sync.py [--rows 100000]`, on a PostgreSQL of its own.
+
+Two machines are two files. Prints three tables: the first sync of a full memory and the steady
+state; how long a write on one running server takes to be readable on another; and what `remember`
+and `recall` take inside a server while PostgreSQL is reachable, is not, and hangs, in turn.
+All is wall time; texts are those of `scale_texts.py`.
+"""
+
+import argparse
+import asyncio
+import os
+import socket
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, cast
+
+from mcp import Client, StdioServerParameters
+from scale_build import fresh
+
+from agent_mem.app import App, open_app
+from agent_mem.cli.trial import trial
+from agent_mem.config import Settings
+from agent_mem.records.memory import Memory
+from agent_mem.storage.postgres import connect
+from agent_mem.storage.sync.syncer import Syncer
+
+STEADY: Final = 2_000
+TRAVELS: Final = 60
+CALLS: Final = 60
+ROUNDS: Final = 3
+BATCH: Final = 500
+FOUND_WITHIN: Final = 20.0
+MILLI: Final = 1_000
+
+
+def settings_of(file: Path, url: str) -> Settings:
+    return Settings(db=file, server=url, embedder="none", agent="bench")  # pyright: ignore[reportArgumentType] - it is read as in the environment
+
+
+def batches(texts: Sequence[str]) -> Generator[list[Memory]]:
+    rest: Iterable[Memory] = (Memory(agent_name="bench", content=text) for text in texts)
+    rest = iter(rest)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+async def write(app: App, texts: Sequence[str]) -> None:
+    for batch in batches(texts):
+        await app.store.put(*batch)
+
+
+async def passed(app: App) -> tuple[int, float]:
+    """Make a pass: how many rows moved, in how many seconds."""
+    begun = time.perf_counter()
+    done = await cast("Syncer", app.syncer).once()
+    return done.moved, time.perf_counter() - begun
+
+
+async def throughput(url: str, folder: Path, rows: int) -> None:
+    texts = fresh(rows + STEADY)
+    print("| | rows | seconds | rows/s |\n| --- | --- | --- | --- |")
+    async with (
+        open_app(settings_of(folder / "one.db", url)) as one,
+        open_app(settings_of(folder / "two.db", url)) as two,
+    ):
+        await write(one, texts[:rows])
+        line("first push", *await passed(one))
+        line("first pull", *await passed(two))
+        await write(one, texts[rows:])
+        line("steady state: push", *await passed(one))
+        line("steady state: pull", *await passed(two))
+
+
+def line(name: str, rows: int, seconds: float) -> None:
+    print(f"| {name} | {rows:,} | {seconds:.1f} | {rows / seconds:,.0f} |", flush=True)
+
+
+def environment(file: Path, url: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AGENT_MEM_", "CLAUDE_"))}
+    return {
+        **kept,
+        "AGENT_MEM_DB": str(file),
+        "AGENT_MEM_SERVER": url,
+        "AGENT_MEM_LOG_LEVEL": "ERROR",
+    }
+
+
+@asynccontextmanager
+async def serving(file: Path, url: str) -> AsyncGenerator[Client]:
+    parameters = StdioServerParameters(
+        command=sys.executable, args=["-m", "agent_mem", "serve"], env=environment(file, url)
+    )
+    async with Client(parameters) as client:
+        await client.call_tool("recall", {"query": "ready"})
+        yield client
+
+
+async def travelling(url: str, folder: Path) -> None:
+    """Write on one server, and ask another until it is there."""
+    times: list[float] = []
+    async with serving(folder / "a.db", url) as here, serving(folder / "b.db", url) as there:
+        for n in range(TRAVELS):
+            word = f"parcel{n}x{os.getpid()}"
+            await here.call_tool("remember", {"content": f"The {word} has left."})
+            begun = time.perf_counter()
+            while not await knows(there, word) and time.perf_counter() - begun < FOUND_WITHIN:  # noqa: ASYNC110 - it is another process's
+                await asyncio.sleep(0.01)
+            times.append(time.perf_counter() - begun)
+    print(f"\nreadable on another machine after, p50 / p95 ms: {pair(times)}\n", flush=True)
+
+
+async def knows(client: Client, word: str) -> bool:
+    result = await client.call_tool("recall", {"query": f'"{word}"'})
+    return word in str(result.structured_content)
+
+
+def pair(times: Sequence[float]) -> str:
+    found = sorted(times)
+    p95 = found[int(0.95 * (len(found) - 1))]
+    return f"{MILLI * statistics.median(found):.1f} / {MILLI * p95:.1f}"
+
+
+@contextmanager
+def hanging() -> Generator[str]:
+    """Give the address of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        kept: list[socket.socket] = []
+        closed = threading.Event()
+
+        def accept() -> None:
+            while not closed.is_set():
+                try:
+                    kept.append(listener.accept()[0])
+                except OSError:
+                    return
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"postgresql://postgres:x@127.0.0.1:{listener.getsockname()[1]}/postgres"
+        closed.set()
+        for each in kept:
+            each.close()
+
+
+async def beside(urls: dict[str, str], folder: Path) -> None:
+    """Call a server of each kind in turn, again and again, so that noise meets all alike."""
+    times: dict[str, dict[str, list[float]]] = {
+        name: {"remember": [], "recall": []} for name in urls
+    }
+    texts = iter(fresh(ROUNDS * CALLS * len(urls)))
+    for _ in range(ROUNDS):
+        for name, url in urls.items():
+            async with serving(folder / f"{name}.db", url) as client:
+                for _ in range(CALLS):
+                    text = next(texts)
+                    calls: dict[str, Callable[[], Awaitable[Any]]] = {
+                        "remember": lambda t=text, c=client: c.call_tool(
+                            "remember", {"content": t}
+                        ),
+                        "recall": lambda t=text, c=client: c.call_tool("recall", {"query": t[:80]}),
+                    }
+                    for tool, call in calls.items():
+                        begun = time.perf_counter()
+                        await call()
+                        times[name][tool].append(time.perf_counter() - begun)
+    print("| PostgreSQL is | remember, p50 / p95 ms | recall |\n| --- | --- | --- |")
+    for name, found in times.items():
+        print(f"| {name} | {pair(found['remember'])} | {pair(found['recall'])} |", flush=True)
+
+
+async def create(url: str, database: str) -> None:
+    pool = await connect(url)
+    await pool.execute(f"CREATE DATABASE {database}")
+    await pool.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=100_000)
+    options = parser.parse_args()
+    with trial() as server, hanging() as deaf, tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        asyncio.run(throughput(server.url(), folder, options.rows))
+        asyncio.run(travelling(server.url(), folder))
+        nowhere = "postgresql://postgres:x@127.0.0.1:1/postgres"
+        asyncio.run(create(server.url(), "beside"))  # without the rows of before
+        urls = {"reachable": server.url("beside"), "unreachable": nowhere, "hanging": deaf}
+        asyncio.run(beside(urls, folder))
+
+
+if __name__ == "__main__":
+    main()

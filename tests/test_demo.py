@@ -249,7 +249,7 @@ def test_a_server_that_neither_answers_nor_ends_is_killed(tmp_path: Path) -> Non
             pass
 
     deaf = [sys.executable, "-c", "import time\nwhile True: time.sleep(60)"]
-    with demo.start(deaf, tmp_path) as process, pytest.raises(ExceptionGroup):
+    with demo.start(deaf, tmp_path, {}) as process, pytest.raises(ExceptionGroup):
         anyio.run(connecting, process)
 
     assert process.returncode == (1 if os.name == "nt" else -signal.SIGKILL)

@@ -5,8 +5,10 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -30,6 +32,7 @@ from agent_mem.tools.memories import excerpt
 PATIENCE = 20.0
 """Seconds for one answer, and for a server to end."""
 SERVE = [sys.executable, "-m", "agent_mem", "serve"]
+SETTINGS = {"AGENT_MEM_AGENT": "demo"}
 DESKTOP = {
     "macOS": "~/Library/Application Support/Claude/claude_desktop_config.json",
     "Windows": r"%APPDATA%\Claude\claude_desktop_config.json",
@@ -38,25 +41,29 @@ DESKTOP = {
 
 
 @click.command("demo")
-def demo_command() -> None:
+@click.option("--sync", is_flag=True, help="Play two machines and a PostgreSQL between them.")
+def demo_command(sync: bool) -> None:
     """Play a session on this repository's own history: tell a server, kill it, ask the next."""
     console = output.console()
+    if sync:
+        import_module("agent_mem.cli.machines").demonstrate(console)
+        return
     past, instead = history(Path.cwd())
     if instead:
         console.print(f"Using {past.source}: {instead}.")
     console.print(f"{len(past.commits)} commits of {past.source}, in a memory made for this demo.")
     with TemporaryDirectory(prefix="agent-mem-demo-", ignore_cleanup_errors=True) as folder:
-        attempt(past, Path(folder), console)
+        attempt(partial(play, past, Path(folder), console))
     console.rule("It works here. To use it")
     for line in paste(command()):
         console.print(line)
 
 
-def attempt(past: History, folder: Path, console: Console) -> None:
+def attempt(play: Callable[[], Awaitable[None]]) -> None:
     """Play it; whatever breaks it off is told in one sentence."""
     broken: BaseException | None = None
     try:
-        anyio.run(play, past, folder, console)
+        anyio.run(play)
     except* (click.ClickException, MCPError, OSError, SystemExit) as group:
         broken = first(group)
     if isinstance(broken, SystemExit):  # nobody reads what is printed any more
@@ -75,14 +82,14 @@ def first(error: BaseException) -> BaseException:
 async def play(past: History, folder: Path, console: Console) -> None:
     """Tell one server, kill it, and ask another on the same file."""
     kept: Kept = {}
-    async with serving(SERVE, folder) as (client, process):
+    async with serving(SERVE, folder, SETTINGS) as (client, process):
         console.rule(f"Server 1, process {process.pid}")
         for step in told(past):
             await perform(client, step, kept, console)
         process.kill()
         await run_sync(process.wait)
         console.print(f"Killed without warning: exit code {process.returncode}.")
-    async with serving(SERVE, folder) as (client, process):
+    async with serving(SERVE, folder, SETTINGS) as (client, process):
         console.rule(f"Server 2, process {process.pid}")
         for step in known(past):
             await perform(client, step, kept, console)
@@ -117,16 +124,21 @@ async def ask(client: Client, tool: str, arguments: dict[str, Any]) -> Answer:
 
 @asynccontextmanager
 async def serving(
-    command: Sequence[str], folder: Path, patience: float = PATIENCE
+    command: Sequence[str],
+    folder: Path,
+    settings: Mapping[str, str],
+    patience: float = PATIENCE,
 ) -> AsyncGenerator[tuple[Client, subprocess.Popen[str]]]:
     """Start a server that is ours to kill, with the SDK's client on it."""
-    with start(command, folder) as process:
+    with start(command, folder, settings) as process:
         transport = piped(process, patience)
         async with Client(transport, read_timeout_seconds=patience) as client:
             yield client, process
 
 
-def start(command: Sequence[str], folder: Path) -> subprocess.Popen[str]:
+def start(
+    command: Sequence[str], folder: Path, settings: Mapping[str, str]
+) -> subprocess.Popen[str]:
     """Start a server on a memory of its own, without the settings of this machine.
 
     It does not stand in the user's folder, whose modules would be imported before ours.
@@ -138,7 +150,7 @@ def start(command: Sequence[str], folder: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         encoding="utf-8",
         cwd=folder,
-        env={**kept, "AGENT_MEM_DB": str(folder / "memory.db"), "AGENT_MEM_AGENT": "demo"},
+        env={**kept, **settings, "AGENT_MEM_DB": str(folder / "memory.db")},
     )
 
 

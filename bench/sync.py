@@ -187,9 +187,10 @@ def main() -> None:
     with trial() as server, hanging() as deaf, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         asyncio.run(throughput(server.url(), folder, options.rows))
-        asyncio.run(travelling(server.url(), folder))
+        for database in ("travels", "beside"):  # without the rows of before
+            asyncio.run(create(server.url(), database))
+        asyncio.run(travelling(server.url("travels"), folder))
         nowhere = "postgresql://postgres:x@127.0.0.1:1/postgres"
-        asyncio.run(create(server.url(), "beside"))  # without the rows of before
         urls = {"reachable": server.url("beside"), "unreachable": nowhere, "hanging": deaf}
         asyncio.run(beside(urls, folder))
 

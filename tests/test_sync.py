@@ -50,6 +50,18 @@ TODAY = 117_000_000_000_000_000
 
 
 @pytest.fixture
+async def one(tmp_path: Path, server_url: str) -> AsyncGenerator[App]:
+    async with machine(tmp_path / "one", server_url) as app:
+        yield app
+
+
+@pytest.fixture
+async def two(tmp_path: Path, server_url: str) -> AsyncGenerator[App]:
+    async with machine(tmp_path / "two", server_url) as app:
+        yield app
+
+
+@pytest.fixture
 async def three(tmp_path: Path, server_url: str) -> AsyncGenerator[App]:
     async with machine(tmp_path / "three", server_url) as app:
         yield app

@@ -1,5 +1,6 @@
 """What the server refuses, what it asks of its writers, and what happens when it has lost rows."""
 
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -22,6 +23,24 @@ pytestmark = pytest.mark.anyio
 
 FERRY = Memory(agent_name="a", content="The ferry leaves at six.")
 ODD = Memory(agent_name="a", content="It holds what only SQLite keeps.", extra={"odd": "\x00"})
+
+
+@pytest.fixture
+async def one(tmp_path: Path, server_url: str) -> AsyncGenerator[App]:
+    async with machine(tmp_path / "one", server_url) as app:
+        yield app
+
+
+@pytest.fixture
+async def two(tmp_path: Path, server_url: str) -> AsyncGenerator[App]:
+    async with machine(tmp_path / "two", server_url) as app:
+        yield app
+
+
+@pytest.fixture
+def name(server_url: str) -> str:
+    """Name the database of this test."""
+    return server_url.rpartition("/")[2]
 
 
 async def refused(app: App) -> dict[UUID, tuple[int, datetime | None, str]]:

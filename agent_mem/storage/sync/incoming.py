@@ -68,7 +68,8 @@ async def pull(local: Store, server: Store, head: Head, done: Pass) -> None:
             full = len(rows) == PAGE
             after = rows[-1]["ver"] if full else head.ver
             done.receive(model, await take(local, model, rows, head, after))
-            rows = await server.engine.read(asked(page(server, model, after, head))) if full else []
+            again = {model: after} if full else {}
+            rows = dict(await server.engine.read(paging(server, again, head))).get(model)
     # At once for all in which there was nothing: each write waits for the disk.
     await local.engine.write(reaching(local, behind, head.ver))
 
@@ -79,13 +80,9 @@ def paging(
     """Read the next page of some tables."""
     pages: list[tuple[type[Record], list[Row]]] = []
     for model, after in behind.items():
-        pages.append((model, (yield page(server, model, after, head))))
+        page = {"owner": server.owner, "after": after, "head": head.ver, "limit": PAGE}
+        pages.append((model, (yield Statement(statements.pull(model), page))))
     return pages
-
-
-def page(server: Store, model: type[Record], after: int, head: Head) -> Statement:
-    params = {"owner": server.owner, "after": after, "head": head.ver, "limit": PAGE}
-    return Statement(statements.pull(model), params)
 
 
 async def fetch(local: Store, server: Store, head: Head, records: Sequence[Record]) -> int:

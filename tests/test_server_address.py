@@ -14,7 +14,8 @@ from helpers_tls import DAY, HOST, Authority, door
 
 from agent_mem.errors import AgentMemError, InvalidInput, ServerRefused, ServerUnreachable
 from agent_mem.storage import postgres
-from agent_mem.storage.postgres import Postgres, encryption, local, understood
+from agent_mem.storage.postgres import Postgres
+from agent_mem.storage.server_address import encryption, local, understood
 
 pytestmark = pytest.mark.anyio
 

@@ -1,14 +1,12 @@
 """The PostgreSQL engine: the canonical store that the machines of a team share."""
 
 import json
-import os
 import re
 import ssl
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cache, partial
 from typing import Any, Final, TypeVar
-from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
 import asyncpg as untyped  # pyright: ignore[reportMissingTypeStubs] - it has none
 
@@ -23,6 +21,7 @@ from agent_mem.errors import (
 from agent_mem.records import RECORDS
 from agent_mem.records.record import uuid7
 from agent_mem.storage.migrations import migrating, pending, steps
+from agent_mem.storage.server_address import encryption, understood
 from agent_mem.storage.statements import Dialect, Row, Statement, Transaction, queries
 
 T = TypeVar("T")
@@ -36,10 +35,6 @@ SCHEMA: Final = "agent_mem"
 CHANNEL: Final = "agent_mem"
 ATTEMPTS: Final = 5
 """How often it is tried to make the tables beside others that do the same."""
-LOOPBACK: Final = re.compile(r"(localhost|127\.0\.0\.1|\[?::1]?)(:\d+)?|/.*", re.IGNORECASE)
-"""A host that is this machine, or the folder of its socket."""
-LIBPQ: Final = frozenset({"channel_binding", "connect_timeout", "gssencmode", "pgbouncer"})
-"""What hosts write in addresses for other drivers; this one would send it to the server."""
 TEXT: Final = re.compile(r"^(\s+|ALTER TABLE \w+ ADD COLUMN )(\w+ text)\b(?! ARRAY)", re.MULTILINE)
 NAMED: Final = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 
@@ -107,43 +102,19 @@ async def execute(connection: Connection, statement: Statement) -> list[Row]:
     return await connection.fetch(sql, *(statement.params[name] for name in names))
 
 
-def local(url: str) -> bool:
-    """Tell whether every server that the driver would try is on this machine."""
-    parts = urlsplit(url)
-    asked = parse_qs(parts.query)
-    named = parts.netloc.partition("@")[2] if "@" in parts.netloc else parts.netloc
-    if not named and "host" in asked:
-        named = asked["host"][-1]
-    elif not named:
-        service = "service" in asked or "PGSERVICE" in os.environ
-        named = "of the service" if service else os.environ.get("PGHOST", "localhost")
-    return all(LOOPBACK.fullmatch(unquote(host)) for host in named.split(","))
-
-
-def encryption(url: str) -> ssl.SSLContext | None:
-    """Ask for a checked certificate of every server that is not on this machine.
-
-    What the address itself says of it (`sslmode`) is done by the driver instead, which does not
-    know the system's certificates.
-    """
-    asked = parse_qs(urlsplit(url).query)
-    by_driver = "sslmode" in asked and asked.get("sslrootcert") != ["system"]
-    return None if by_driver or local(url) else ssl.create_default_context()
-
-
-def understood(url: str) -> str:
-    """Leave out of an address what only other drivers understand."""
-    parts = urlsplit(url)
-    kept = [(name, value) for name, value in parse_qsl(parts.query) if name not in LIBPQ]
-    return parts._replace(query=urlencode(kept)).geturl()
-
-
 async def prepare(connection: Connection) -> None:
     """Have JSON read and written as what it stands for."""
     dumps = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
     await connection.set_type_codec(
         "jsonb", encoder=dumps, decoder=json.loads, schema="pg_catalog", format="text"
     )
+
+
+async def unchanged(_: Connection) -> None:
+    """Leave a connection as it is: what a transaction sets ends with it.
+
+    The driver's own way asks the server, and a connection that breaks meanwhile is told to nobody.
+    """
 
 
 class Postgres:
@@ -240,6 +211,7 @@ async def connect(url: str) -> Connection:
         timeout=PATIENCE,
         statement_cache_size=0,
         init=prepare,
+        reset=unchanged,
     )
     async with pool.acquire():  # only this reads the address
         return pool

@@ -11,6 +11,7 @@ from agent_mem.recall.frequencies import Frequencies
 from agent_mem.recall.index import indexing
 from agent_mem.recall.meaning import Meaning
 from agent_mem.recall.search import Finder
+from agent_mem.storage.alarm import Alarm
 from agent_mem.storage.sqlite import SQLite
 from agent_mem.storage.store import Store
 from agent_mem.storage.sync.syncer import Syncer
@@ -51,5 +52,7 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
                 syncer = None
                 if settings.server:
                     url = settings.server.get_secret_value()
-                    syncer = Syncer(store, engine.path, url, opened)
+                    hook = settings.sync_webhook
+                    alarm = Alarm(store, engine.path, hook.get_secret_value()) if hook else None
+                    syncer = Syncer(store, engine.path, url, opened, alarm)
                 yield App(settings, store, finder, syncer)

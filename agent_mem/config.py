@@ -1,10 +1,20 @@
 """Settings, read once, from the environment (`AGENT_MEM_*`)."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agent_mem.errors import InvalidInput
@@ -22,6 +32,15 @@ def openai_key(others: dict[str, Any]) -> SecretStr | None:
         else None
     )
     return SecretStr(key) if key else None
+
+
+def web_address(secret: SecretStr) -> SecretStr:
+    """Check an address, of which nothing may be said: whoever has it can use it."""
+    with suppress(ValueError):
+        parts = urlsplit(secret.get_secret_value())
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return secret
+    raise PydanticCustomError("web_address", "write https://host/path")
 
 
 class Settings(BaseSettings):
@@ -63,6 +82,10 @@ class Settings(BaseSettings):
     server: SecretStr | None = Field(
         default=None,
         description="The PostgreSQL that several machines share: postgresql://user:password@host/db.",
+    )
+    sync_webhook: Annotated[SecretStr, AfterValidator(web_address)] | None = Field(
+        default=None,
+        description="An https:// address that is called when the sync fails, and when it recovers.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="WARNING", description="How much is written to stderr."

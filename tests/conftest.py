@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pytest
 from helpers_postgres import Cluster, running
+from helpers_sync import machine
 from mcp import Client, StdioServerParameters
 
 from agent_mem.app import App, open_app
@@ -101,4 +102,23 @@ def server_url(cluster: Cluster) -> Generator[str]:
 @pytest.fixture
 async def canonical(server_url: str) -> AsyncGenerator[Postgres]:
     async with Postgres.open(server_url, "me") as opened:
+        yield opened
+
+
+@pytest.fixture
+def name(server_url: str) -> str:
+    """Name the database of this test."""
+    return server_url.rpartition("/")[2]
+
+
+@pytest.fixture
+async def one(tmp_path: Path, server_url: str) -> AsyncGenerator[App]:
+    """Open a machine's file; its server is that of `two`."""
+    async with machine(tmp_path / "one", server_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def two(tmp_path: Path, server_url: str) -> AsyncGenerator[App]:
+    async with machine(tmp_path / "two", server_url) as opened:
         yield opened

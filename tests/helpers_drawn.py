@@ -74,7 +74,7 @@ def numbers(annotation: object, limits: list[object]) -> st.SearchStrategy[Any]:
     lowest = next((cast("Any", one.ge) for one in limits if isinstance(one, Ge)), None)
     highest = next((cast("Any", one.le) for one in limits if isinstance(one, Le)), None)
     if annotation is float:
-        return st.floats(lowest, highest, allow_nan=False, allow_infinity=lowest is None)
+        return st.floats(lowest, highest, allow_nan=False, allow_infinity=False)
     assert annotation is int
     return st.integers(-INT32 if lowest is None else lowest, highest or INT32)
 

@@ -19,9 +19,8 @@ from agent_mem.records.loser import Loser
 from agent_mem.records.record import Record
 from agent_mem.storage.statements import Row, Statement, Transaction
 from agent_mem.storage.store import Store, decode
-from agent_mem.storage.sync.outgoing import ALL, Choice
 from agent_mem.storage.sync.syncer import Syncer
-from agent_mem.storage.sync.tally import Pass
+from agent_mem.storage.sync.tally import ALL, Choice, Pass
 
 CUT = (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError)
 WORDS = "none"
@@ -135,6 +134,11 @@ class Line:
 
     def stall(self) -> None:
         self._flows = anyio.Event()
+
+    def flow(self) -> None:
+        """Let what was held get through."""
+        self._held = 0
+        self._flows.set()
 
     def turned_away(self, count: int) -> Callable[[], Awaitable[bool]]:
         """Look whether so many have been turned away."""

@@ -1,7 +1,7 @@
 """Two owners' records, thought out so that what the views tell of them is known."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -208,12 +208,17 @@ async def fill(url: str) -> None:
         (head,) = await store.rows("sync.head")
         for host, behind, hours in MACHINES:
             ids = {"id": uuid7(), "host": host, "ver": head["ver"] - behind}
-            await engine.write(store.asking("sync.seen", **ids, at=ago(hours=hours)))
+            await seen(store, ids, ago(hours=hours))
     async with Postgres.open(url, "stranger") as engine:
         store = Store(engine, "stranger", unindexed)
         await store.put(*STRANGERS)
-        ids = {"id": uuid7(), "host": "laptop", "ver": 0, "at": NOW}
-        await engine.write(store.asking("sync.seen", **ids))
+        await seen(store, {"id": uuid7(), "host": "laptop", "ver": 0}, NOW)
+
+
+async def seen(store: Store, ids: Mapping[str, object], at: datetime) -> None:
+    """Have a machine come twice: the first time nothing is known of it."""
+    for _ in range(2):
+        await store.engine.write(store.asking("sync.meet", **ids, at=at, met=0))
 
 
 async def deploy(url: str) -> None:

@@ -201,12 +201,11 @@ def test_it_ends_at_once_though_the_server_hangs(env: dict[str, str]) -> None:
         port = listener.getsockname()[1]
         with daemon(env, f"postgresql://me:secret@127.0.0.1:{port}/x") as process:
             connection, _ = listener.accept()
+            connection.recv(8)  # it waits for the answer
             process.send_signal(signal.SIGTERM)
             out, err = process.communicate(timeout=10)
             connection.close()
-    assert (process.returncode, out) == (0, "sent: 0; received: 0.\n")
-    assert "Traceback" not in err
-    assert "secret" not in err
+    assert (process.returncode, out, err) == (0, "sent: 0; received: 0.\n", "")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")

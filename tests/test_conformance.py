@@ -106,7 +106,7 @@ async def test_the_ends_of_what_can_be_written_are_kept(store: Store) -> None:
     smallest, largest = math.ulp(0.0), math.nextafter(math.inf, 0)
     some = [
         Decision(agent_name="a", question="?", selected=["x"], latency_ms=number)
-        for number in (smallest, largest, -largest, math.inf, -math.inf, 0.1, 1 / 3)
+        for number in (smallest, largest, -largest, 0.1, 1 / 3)
     ]
     times = [
         datetime.min.replace(tzinfo=UTC),

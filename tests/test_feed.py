@@ -22,7 +22,8 @@ from agent_mem.storage.postgres import Postgres
 from agent_mem.storage.sqlite import SQLite
 from agent_mem.storage.statements import Row, Statement, Transaction
 from agent_mem.storage.store import Store
-from agent_mem.storage.sync.incoming import heading, pull
+from agent_mem.storage.sync.incoming import paging, pull
+from agent_mem.storage.sync.meeting import Way, heading, knowing
 from agent_mem.storage.sync.outgoing import pushing
 from agent_mem.storage.sync.tally import Pass
 
@@ -80,9 +81,11 @@ async def follow(local: Store, server: Store, done: anyio.Event) -> int:
     count = 0
     while True:
         last = done.is_set()
-        tally = Pass()
-        await pull(local, server, await server.engine.read(heading(server)), tally)
-        count += tally.received > 0
+        way = Way(local, server, await server.engine.read(heading(server)), 0, Pass())
+        known = await local.engine.read(knowing(local))
+        page = await server.engine.read(paging(server, known, way.head))
+        await pull(way, known, page)
+        count += way.done.received > 0
         if last:
             return count
 

@@ -19,6 +19,7 @@ from agent_mem.records.record import Record
 from agent_mem.storage import statements
 from agent_mem.storage.postgres import numbered, prepare
 from agent_mem.storage.statements import queries
+from agent_mem.storage.sync.incoming import news
 
 pytestmark = pytest.mark.anyio
 
@@ -35,8 +36,8 @@ OF_THE_SERVER: dict[str, Mapping[str, Any]] = {
     "local.advance": {"hlc": 1},
     "canonical.enrol": {"origin": KEY, "epoch": KEY},
     "sync.head": {},
-    "sync.known": {"id": KEY},
-    "sync.seen": {"id": KEY, "host": "h", "ver": 1, "at": NOW},
+    "sync.meet": {"id": KEY, "host": "h", "ver": 1, "at": NOW, "met": 1},
+    "sync.meet_and_announce": {"id": KEY, "host": "h", "ver": 1, "at": NOW, "met": 1},
 }
 WITHOUT_ROWS = {
     "canonical.schema",
@@ -127,6 +128,9 @@ def test_no_statement_of_the_server_is_left_out() -> None:
 async def test_every_statement_touches_one_piece(pieces: Any) -> None:  # noqa: ANN401 - the driver's
     for sql, params in (pair for model in RECORDS for pair in derived(model)):
         assert len(await touched(pieces, sql, params)) <= 1, sql
+    tables = tuple(model.TABLE for model in RECORDS)
+    page = {**dict.fromkeys(tables, 0), "head": 9, "limit": 5}
+    assert len(await touched(pieces, news(tables), page)) == 1
     named = {**{name: cases[0] for name, cases in CASES.items()}, **OF_THE_SERVER}
     for name, params in named.items():
         found = await touched(pieces, queries("postgres")[name], params)

@@ -145,6 +145,7 @@ CASES: dict[str, list[Case]] = {
     "memories.topics": limited({"after": ""}, {"after": "Zebra"}, {"after": "éclair"}),
     "memories.touched": limited(*WINDOWS),
     "memory_sync_log.latest": limited({}),
+    "record_history.latest": limited({}),
     "record_history.of_record": limited({"record": "tasks", "record_id": SESSION}),
     "sessions.newest": limited({"before": START + 9 * HOUR}, {"before": START}),
     "skills.all": [{}],

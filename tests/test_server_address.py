@@ -112,6 +112,54 @@ async def test_an_address_that_makes_no_sense_is_invalid(url: str) -> None:
     assert str(error).startswith("AGENT_MEM_SERVER ")
 
 
+@pytest.mark.parametrize("mode", ["verify-full", "verify-ca", "verify_full"])
+async def test_who_asks_for_a_certificate_and_names_no_authority_is_told_how(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("APPDATA", str(tmp_path))
+    error = await complaint(f"{at(cluster)}?sslmode={mode}")
+
+    assert type(error) is InvalidInput
+    assert str(error) == (
+        "AGENT_MEM_SERVER cannot be used: it asks for a checked certificate, and no authority is"
+        " named: write sslrootcert=system for the authorities of this system, or the path of your"
+        " own, as in sslrootcert=/path/to/ca.pem."
+    )
+
+
+@pytest.mark.parametrize("mode", ["verify-full", "require"])
+@pytest.mark.parametrize("by", ["address", "environment"])
+async def test_an_authority_that_cannot_be_read_is_told_by_its_name(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: str, by: str
+) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    for path in (empty, tmp_path, tmp_path / "nowhere.pem"):
+        monkeypatch.setenv("PGSSLROOTCERT", str(path) if by == "environment" else "")
+        named = f"&sslrootcert={path}" if by == "address" else ""
+        error = await complaint(f"{at(cluster)}?sslmode={mode}{named}")
+
+        assert type(error) is InvalidInput
+        assert f"sslrootcert={path} is no file of certificates: " in str(error)
+        assert "sslrootcert=system" in str(error)
+
+
+@pytest.mark.parametrize("name", ["sslcert", "sslkey", "sslcrl"])
+async def test_a_file_that_the_address_names_and_that_is_not_there_is_told(
+    cluster: Cluster, name: str
+) -> None:
+    error = await complaint(f"{at(cluster)}?sslmode=require&{name}=/nowhere.pem")
+
+    assert type(error) is InvalidInput
+    assert str(error) == f"AGENT_MEM_SERVER: {name}=/nowhere.pem is no file here."
+
+
+async def test_a_file_that_the_mode_does_not_read_need_not_be_there(server_url: str) -> None:
+    async with Postgres.open(f"{server_url}?sslmode=prefer&sslrootcert=/nowhere.pem", "me"):
+        pass
+
+
 @pytest.mark.parametrize(
     "hosts",
     [
@@ -178,10 +226,11 @@ def test_what_the_address_says_of_certificates_is_left_to_the_driver() -> None:
 
 
 def test_the_certificates_of_the_system_are_used_where_the_address_asks_for_them() -> None:
-    context = encryption("postgresql://example.org/db?sslmode=verify-full&sslrootcert=system")
+    for host in ("example.org", "localhost"):
+        context = encryption(f"postgresql://{host}/db?sslmode=verify-full&sslrootcert=system")
 
-    assert context is not None
-    assert context.check_hostname
+        assert context is not None
+        assert context.check_hostname
 
 
 def test_what_only_other_drivers_understand_is_left_out() -> None:
@@ -225,6 +274,17 @@ async def through(url: str, paper: Path | None, query: str = "") -> Any:  # noqa
 
 async def test_a_good_certificate_is_accepted(server_url: str, authority: Authority) -> None:
     assert await through(server_url, authority.issue(HOST)) is None
+
+
+async def test_a_certificate_of_ones_own_authority_is_accepted(
+    server_url: str, authority: Authority, tmp_path: Path
+) -> None:
+    del authority
+    mine = Authority.make(tmp_path, "mine")
+    query = f"?sslmode=verify-full&sslrootcert={mine.root()}"
+
+    assert await through(server_url, mine.issue(HOST), query) is None
+    refused(await through(server_url, mine.issue("127.0.0.3"), query), "IP address mismatch")
 
 
 async def test_a_certificate_that_has_expired_is_refused(

@@ -35,9 +35,7 @@ from agent_mem.records.memory import Memory
 from agent_mem.records.record import Record, now, uuid7
 from agent_mem.records.task import Task
 from agent_mem.storage.postgres import Postgres
-from agent_mem.storage.statements import Statement
 from agent_mem.storage.store import Store
-from agent_mem.storage.sync.incoming import asked
 from agent_mem.storage.sync.outgoing import matters, pushing
 from agent_mem.storage.sync.syncer import unindexed
 
@@ -47,18 +45,6 @@ FERRY = Memory(agent_name="a", content="The ferry leaves at six.", topic="harbou
 HIGHEST, LOWEST = UUID(int=2**128 - 1), UUID(int=1)
 TODAY = 117_000_000_000_000_000
 """A clock value of not long ago."""
-
-
-@pytest.fixture
-async def one(tmp_path: Path, server_url: str) -> AsyncGenerator[App]:
-    async with machine(tmp_path / "one", server_url) as app:
-        yield app
-
-
-@pytest.fixture
-async def two(tmp_path: Path, server_url: str) -> AsyncGenerator[App]:
-    async with machine(tmp_path / "two", server_url) as app:
-        yield app
 
 
 @pytest.fixture
@@ -296,7 +282,7 @@ async def test_what_both_changed_between_pull_and_push_is_a_conflict_too(
     await canonical.write(pushing(server, [await stored(two, FERRY)]))
     (head,) = await server.rows("sync.head")
     await one.store.engine.write(
-        one.store.asking("sync.note_cursor", record="memories", ver=head["ver"])
+        one.store.asking("sync.note_cursors", cursors={"memories": head["ver"]})
     )
 
     assert await sync(one) == [(1, 1)]  # what was lost, and what won
@@ -345,7 +331,7 @@ async def test_more_rows_than_fit_in_a_page_or_a_batch_travel_in_their_order(
     assert await sync(one, two) == [(count, 0), (0, count)]
 
     sql = "SELECT id, ver FROM tasks WHERE owner = :owner ORDER BY ver"
-    there = await canonical.read(asked(Statement(sql, {"owner": "me"})))
+    there = await run(Store(canonical, "me", unindexed), sql)
     assert [there_row["id"] for there_row in there] == sorted(task.id for task in tasks)
     assert [there_row["ver"] for there_row in there] == list(range(1, count + 1))
     for app in (one, two):

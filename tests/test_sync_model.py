@@ -14,6 +14,7 @@ from uuid import UUID
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
+from anyio.to_thread import run_sync
 from helpers_engines import unindexed
 from helpers_postgres import Cluster
 from helpers_torn import Busy, Torn
@@ -70,8 +71,6 @@ class Machines(RuleBasedStateMachine):
         self.owner = f"owner {next(self.numbers)}"
         self.time = int(now().timestamp())
         self.told: dict[UUID, list[Memory]] = {}
-        self.broken: set[int] = set()
-        """Machines whose last pass did not come to its end."""
         url = self.cluster.url(self.database)
         self.server = self.store(Postgres.open(url, self.owner))
         files = (self.folder / f"{self.owner} {n}.db" for n in range(len(SKEWS)))
@@ -118,18 +117,15 @@ class Machines(RuleBasedStateMachine):
     @rule(machine=machines)
     def sync(self, machine: int) -> None:
         self.made(self.locals[machine], self.server)
-        self.broken.discard(machine)
 
     @rule(machine=machines, uses=st.integers(0, 20), unheard=st.booleans())
     def sync_until_the_server_is_gone(self, machine: int, uses: int, unheard: bool) -> None:
-        self.broken.add(machine)
         torn = replace(self.server, engine=Torn(self.server.engine, uses, unheard=unheard))
         with suppress(ServerUnreachable):
             self.made(self.locals[machine], torn)
 
     @rule(machine=machines, uses=st.integers(0, 30), unheard=st.booleans())
     def sync_until_killed(self, machine: int, uses: int, unheard: bool) -> None:
-        self.broken.add(machine)
         local = self.locals[machine]
         torn = replace(local, engine=Torn(local.engine, uses, unheard=unheard))
         with suppress(ServerUnreachable):
@@ -152,19 +148,23 @@ class Machines(RuleBasedStateMachine):
         busy = Busy(self.server.engine, writes, act)
         self.made(self.locals[machine], replace(self.server, engine=busy))
 
+    @rule(machine=machines, writes=st.integers(0, 2))
+    def sync_while_the_server_is_backed_up(self, machine: int, writes: int) -> None:
+        async def act() -> None:
+            await run_sync(self.back_up)
+
+        busy = Busy(self.server.engine, writes, act)
+        self.made(self.locals[machine], replace(self.server, engine=busy))
+
     @rule()
     def back_up(self) -> None:
         self.copy("agent_mem", "backup")
 
     @rule(named_anew=st.booleans())
     def restore(self, named_anew: bool) -> None:
-        """Put the backup in the server's place.
-
-        It shows by itself to whoever has ended a pass since. Of a pass that broke off the server
-        may have rows that it did not note to have been told: then it needs a new name.
-        """
+        """Put the backup in the server's place: that shows to every machine by itself."""
         self.copy("backup", "agent_mem")
-        if named_anew or self.broken:
+        if named_anew:
             anew = "UPDATE agent_mem.feed SET epoch = gen_random_uuid()"
             self.cluster.sql(f"{anew} WHERE owner = '{self.owner}'", self.database)
 
@@ -251,13 +251,58 @@ def test_a_backup_shows_to_a_machine_even_if_others_have_written_to_it_since(
     two.teardown()
 
 
-def test_a_server_with_a_new_name_is_given_what_a_broken_pass_had_sent(
+@pytest.mark.parametrize("uses", range(6))
+@pytest.mark.parametrize("named_anew", [False, True])
+def test_a_restored_server_is_given_what_a_broken_pass_had_sent(
+    machine: type[Machines], *, uses: int, named_anew: bool
+) -> None:
+    two = machine()
+    two.sync(0)
+    two.back_up()
+    two.write(0, 0, "a", gone=False)
+    two.sync_until_the_server_is_gone(0, uses, unheard=False)
+    two.restore(named_anew=named_anew)
+
+    two.teardown()
+
+
+@pytest.mark.parametrize("uses", range(1, 6))
+def test_a_machine_whose_pull_broke_off_reads_of_a_restored_server_what_is_new_there(
+    machine: type[Machines], uses: int
+) -> None:
+    two = machine()
+    two.sync(0)
+    two.back_up()
+    two.write_all_and_sync(1, "a")
+    two.sync_until_the_server_is_gone(0, uses, unheard=False)
+    two.restore(named_anew=False)
+    two.write_all_and_sync(1, "b")
+
+    two.teardown()
+
+
+def test_a_restored_server_is_known_as_one_however_often_it_was_met_in_vain(
     machine: type[Machines],
 ) -> None:
     two = machine()
+    two.back_up()
     two.write(0, 0, "a", gone=False)
-    two.sync_until_the_server_is_gone(0, 2, unheard=False)
-    two.restore(named_anew=True)
+    two.sync(0)
+    two.restore(named_anew=False)
+    for _ in range(OFTEN):
+        two.sync_until_killed(0, 1, unheard=False)
+
+    two.teardown()
+
+
+def test_a_backup_that_was_made_just_before_a_push_shows_to_who_has_pushed(
+    machine: type[Machines],
+) -> None:
+    two = machine()
+    two.sync(0)
+    two.write(0, 0, "a", gone=False)
+    two.sync_while_the_server_is_backed_up(0, 1)
+    two.restore(named_anew=False)
 
     two.teardown()
 

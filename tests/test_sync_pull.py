@@ -1,15 +1,11 @@
 """What cannot be taken from the server is set aside, shown, and taken once it can be."""
 
-from collections.abc import AsyncGenerator
-from pathlib import Path
-
 import pytest
 from helpers_postgres import Cluster
 from helpers_sync import (
     aside,
     clock,
     losers,
-    machine,
     restore,
     row,
     run,
@@ -29,23 +25,6 @@ pytestmark = pytest.mark.anyio
 
 FERRY = Memory(agent_name="a", content="The ferry leaves at six.")
 FUTURE = "is from the future: its clock is a day ahead of the server's, or more"
-
-
-@pytest.fixture
-async def one(tmp_path: Path, server_url: str) -> AsyncGenerator[App]:
-    async with machine(tmp_path / "one", server_url) as app:
-        yield app
-
-
-@pytest.fixture
-async def two(tmp_path: Path, server_url: str) -> AsyncGenerator[App]:
-    async with machine(tmp_path / "two", server_url) as app:
-        yield app
-
-
-@pytest.fixture
-def name(server_url: str) -> str:
-    return server_url.rpartition("/")[2]
 
 
 def others(count: int) -> list[Memory]:

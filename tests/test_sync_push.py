@@ -1,46 +1,32 @@
 """What the server refuses, what it asks of its writers, and what happens when it has lost rows."""
 
-from collections.abc import AsyncGenerator
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from anyio.to_thread import run_sync
 from helpers_postgres import Cluster, fetch
 from helpers_sync import aside, machine, row, run, settle, stored, sync, syncer, waiting
+from helpers_torn import Busy, Torn
 
 from agent_mem.app import App
-from agent_mem.errors import ServerRefused
+from agent_mem.errors import ServerRefused, ServerUnreachable
 from agent_mem.records.memory import Memory
 from agent_mem.records.record import now, uuid7
 from agent_mem.records.session import Session
 from agent_mem.records.task import Task
-from agent_mem.storage.sync.incoming import Head
-from agent_mem.storage.sync.outgoing import Choice
-from agent_mem.storage.sync.syncer import rewinding
+from agent_mem.storage.postgres import Postgres
+from agent_mem.storage.store import Store
+from agent_mem.storage.sync.incoming import PAGE
+from agent_mem.storage.sync.syncer import synced, unindexed
+from agent_mem.storage.sync.tally import Choice, Pass
 
 pytestmark = pytest.mark.anyio
 
 FERRY = Memory(agent_name="a", content="The ferry leaves at six.")
 ODD = Memory(agent_name="a", content="It holds what only SQLite keeps.", extra={"odd": "\x00"})
-
-
-@pytest.fixture
-async def one(tmp_path: Path, server_url: str) -> AsyncGenerator[App]:
-    async with machine(tmp_path / "one", server_url) as app:
-        yield app
-
-
-@pytest.fixture
-async def two(tmp_path: Path, server_url: str) -> AsyncGenerator[App]:
-    async with machine(tmp_path / "two", server_url) as app:
-        yield app
-
-
-@pytest.fixture
-def name(server_url: str) -> str:
-    """Name the database of this test."""
-    return server_url.rpartition("/")[2]
 
 
 async def refused(app: App) -> dict[UUID, tuple[int, datetime | None, str]]:
@@ -267,17 +253,39 @@ def ended(cluster: Cluster, name: str) -> None:
     )
 
 
-async def test_what_was_read_of_a_new_server_is_not_read_again_after_a_break(one: App) -> None:
-    head = Head(9, uuid7(), 0, datetime.now(UTC), now())
+async def test_what_was_read_of_a_new_server_is_not_read_again_after_a_break(
+    one: App, two: App, canonical: Postgres
+) -> None:
+    await two.store.put(*(Task(agent_name="a", title=f"{n}") for n in range(PAGE + 1)))
+    await sync(two)
+    server = Store(canonical, "me", unindexed)
+    torn = replace(server, engine=Torn(canonical, 2, unheard=False))
+    first, then = Pass(), Pass()
+    with pytest.raises(ServerUnreachable):
+        await synced(one.store, torn, first)
+
+    await synced(one.store, server, then)
+
+    assert (first.received, then.received) == (PAGE, 1)
+
+
+async def test_a_server_that_is_restored_while_rows_are_sent_to_it_gets_them_again(
+    one: App, canonical: Postgres, cluster: Cluster, name: str
+) -> None:
+    server = Store(canonical, "me", unindexed)
+    await synced(one.store, server, Pass())
     await one.store.put(FERRY)
-    await one.store.engine.write(rewinding(one.store, head, 0))
-    await one.store.engine.write(one.store.asking("sync.note_cursor", record="tasks", ver=5))
 
-    await one.store.engine.write(rewinding(one.store, head, 0))
-    assert [tuple(r) for r in await one.store.rows("sync.cursors")] == [("tasks", 5)]
+    async def restore() -> None:
+        await run_sync(cluster.sql, "UPDATE agent_mem.replicas SET met = 0", name)
 
-    await one.store.engine.write(rewinding(one.store, head._replace(ver=4), 0))
-    assert await one.store.rows("sync.cursors") == []
+    busy = replace(server, engine=Busy(canonical, 1, restore))
+    with pytest.raises(ServerRefused, match="was restored from a backup while"):
+        await synced(one.store, busy, Pass())
+    assert await contents(cluster.server.url(name)) == set()
+
+    await synced(one.store, server, Pass())
+    assert await contents(cluster.server.url(name)) == {FERRY.content}
 
 
 async def test_a_server_that_has_lost_its_owners_says_so(

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from agent_mem.app import App
 from agent_mem.records.behavior import Behavior
 from agent_mem.records.event import Event
+from agent_mem.records.fields import Number
 from agent_mem.records.record import now
 
 MOST_EVENTS = 10_000
@@ -19,7 +20,7 @@ class Params(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    hours: Annotated[float, Field(gt=0, le=24 * 366)] = 24
+    hours: Annotated[Number, Field(gt=0, le=24 * 366)] = 24
     """How far back to look."""
     project: str | None = None
 

@@ -42,9 +42,16 @@ def forgetting(app: App, model: type[Record]) -> Transaction[list[str]]:
 
 
 def erasing(app: App, model: type[Record]) -> Transaction[int]:
-    """Erase what was forgotten too long ago to come back; nothing waits for it any more."""
-    params = {"owner": app.store.owner, "before": now() - UNDO}
-    rows = yield Statement(statements.erase(model), params)
+    """Erase what was forgotten too long ago to come back, and that a server has heard of.
+
+    What it has not would come back from there. Where there never was a server, nothing waits.
+    On the server itself nothing is erased: a machine may come whose copy is not forgotten yet.
+    """
+    if app.store.engine.dialect == "postgres":
+        return 0
+    met = yield app.store.query("sync.state")
+    erase = statements.erase(model, waiting=not (app.settings.server or met))
+    rows = yield Statement(erase, {"owner": app.store.owner, "before": now() - UNDO})
     for row in rows:
         yield app.store.query("local.drop_dirty", record=model.TABLE, id=row["id"])
     return len(rows)

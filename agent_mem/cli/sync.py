@@ -11,6 +11,7 @@ import click
 from agent_mem.app import App
 from agent_mem.cli import output, units
 from agent_mem.cli.progress import progress
+from agent_mem.cli.sync_log import log_command, lost_command
 from agent_mem.errors import AgentMemError, InvalidInput, ServerUnreachable
 from agent_mem.records import RECORDS
 from agent_mem.records.record import NOBODY
@@ -73,6 +74,10 @@ def retry_command() -> None:
     """Have what was set aside tried again in the next pass."""
     count = output.run(lambda app: syncer(app).retry())
     click.echo(f"Set aside, and to be tried again: {count}.")
+
+
+sync_command.add_command(log_command)
+sync_command.add_command(lost_command)
 
 
 def moment(text: str | None) -> datetime | None:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent_mem.records.fields import Json, Line, Moment, Name, Names, Share
+from agent_mem.records.fields import Json, Line, Moment, Name, Names, Number, Share
 from agent_mem.records.record import Findable, Record, agent_uri
 
 
@@ -14,7 +14,7 @@ class Option(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Name
-    score: float | None = Field(default=None, allow_inf_nan=False)
+    score: Number | None = None
 
 
 class Decision(Record):
@@ -39,7 +39,7 @@ class Decision(Record):
     expires_at: Moment | None = None
     success: bool | None = None
     quality_score: Share | None = None
-    latency_ms: float | None = None
+    latency_ms: Number | None = None
     error: Line | None = None
     outcome_at: Moment | None = None
 

@@ -75,6 +75,8 @@ Text = Annotated[str, AfterValidator(storable)]
 Name = Annotated[Text, StringConstraints(max_length=200, strip_whitespace=True)]
 Line = Annotated[Text, StringConstraints(max_length=2_000)]
 Content = Annotated[Text, StringConstraints(max_length=MAX_CONTENT)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+"""Every number that JSON can carry to another machine."""
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Names = Annotated[list[Name], Field(max_length=50)]
 Json = Annotated[dict[str, Any], AfterValidator(storable_json)]

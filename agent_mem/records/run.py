@@ -3,7 +3,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from agent_mem.records.fields import Json, Moment
+from agent_mem.records.fields import Json, Moment, Number
 from agent_mem.records.record import Record, now
 
 
@@ -19,4 +19,4 @@ class Run(Record):
     status: Literal["running", "failed", "complete"] = "running"
     output: Json = Field(default_factory=dict)
     error: str | None = None
-    duration_ms: float | None = None
+    duration_ms: Number | None = None

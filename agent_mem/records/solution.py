@@ -2,7 +2,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
-from agent_mem.records.fields import Content, Moment
+from agent_mem.records.fields import Content, Moment, Number
 from agent_mem.records.record import Findable, Record
 
 
@@ -31,7 +31,7 @@ class Solution(Record):
     solution: Content
     success_count: int = 0
     usage_count: int = 0
-    success_rate: float = 0.0
+    success_rate: Number = 0.0
     last_used: Moment | None = None
     others: list[Attempt] = Field(default_factory=list[Attempt])
 

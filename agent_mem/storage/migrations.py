@@ -27,8 +27,14 @@ def steps(dialect: Dialect) -> list[Step]:
     ]
 
 
-def pending(known: Iterable[Step], ledger: Iterable[Row]) -> list[Step]:
+def pending(known: Iterable[Step], ledger: Iterable[Row], *, shared: bool = False) -> list[Step]:
     """Find the steps that are still to do.
+
+    Args:
+        known: the steps of this program.
+        ledger: the steps that were done.
+        shared: programs of several versions use the database side by side. What a newer one did
+            is then left as it is, and nothing is to do: it has done all that this one knows.
 
     Raises:
         SchemaTooNew: the ledger has a step that this program does not know.
@@ -36,7 +42,8 @@ def pending(known: Iterable[Step], ledger: Iterable[Row]) -> list[Step]:
     """
     applied = {(row["line"], row["version"]): row["sha256"] for row in ledger}
     mine = {(step.line, step.version): step for step in known}
-    if newer := sorted(applied.keys() - mine.keys()):
+    newer = sorted(applied.keys() - mine.keys())
+    if newer and not shared:
         raise SchemaTooNew(
             f"This database has step {newer[0][1]} of {newer[0][0]}, which this agent-mem does not"
             " know: a newer version has changed it. Update this one to use it."
@@ -47,7 +54,7 @@ def pending(known: Iterable[Step], ledger: Iterable[Row]) -> list[Step]:
                 f"Step {step.version} of {step.line} was applied to this database with another"
                 " text than this agent-mem has: install the version that wrote it."
             )
-    return [step for key, step in mine.items() if key not in applied]
+    return [] if newer else [step for key, step in mine.items() if key not in applied]
 
 
 def migrating(dialect: Dialect, split: Callable[[str], Iterable[str]]) -> Transaction[list[Step]]:
@@ -55,7 +62,7 @@ def migrating(dialect: Dialect, split: Callable[[str], Iterable[str]]) -> Transa
     named = queries(dialect)
     yield Statement(named["ledger.create"], {})
     ledger = yield Statement(named["ledger.all"], {})
-    todo = pending(steps(dialect), ledger)
+    todo = pending(steps(dialect), ledger, shared=dialect == "postgres")
     for step in todo:
         for sql in split(step.text):
             yield Statement(sql, {})

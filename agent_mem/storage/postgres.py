@@ -1,9 +1,10 @@
 """The PostgreSQL engine: the canonical store that the machines of a team share."""
 
+import asyncio
 import json
 import re
 import ssl
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cache, partial
 from typing import Any, Final, TypeVar
@@ -18,10 +19,8 @@ from agent_mem.errors import (
     StorageError,
     StorageFull,
 )
-from agent_mem.records import RECORDS
-from agent_mem.records.record import uuid7
-from agent_mem.storage.migrations import migrating, pending, steps
-from agent_mem.storage.server_address import encryption, understood
+from agent_mem.storage.canonical import enrolling, founding, stale
+from agent_mem.storage.server_address import AUTHORITY, encryption, understood
 from agent_mem.storage.statements import Dialect, Row, Statement, Transaction, queries
 
 T = TypeVar("T")
@@ -35,13 +34,21 @@ SCHEMA: Final = "agent_mem"
 CHANNEL: Final = "agent_mem"
 ATTEMPTS: Final = 5
 """How often it is tried to make the tables beside others that do the same."""
-TEXT: Final = re.compile(r"^(\s+|ALTER TABLE \w+ ADD COLUMN )(\w+ text)\b(?! ARRAY)", re.MULTILINE)
+UNKNOWN: Final = frozenset({"42703", "42P01"})
+"""A column or a table is missing."""
+OTHERS: Final = (
+    " These are not the tables that this agent-mem knows: update it, if a newer one has changed"
+    " them. Nothing is lost."
+)
+OWNED: Final = (
+    "The tables there are missing, or older than this agent-mem, and this role may not change"
+    " them: let the role that owns them run `agent-mem sync` once."
+)
+LOST: Final = re.compile(r"connection is closed|connection_lost|released back to the pool")
 NAMED: Final = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 
 Connection = Any
 """asyncpg's types are those of a proxy, without the rows."""
-
-POLICY: Final = "owner = nullif(current_setting('agent_mem.owner', true), '')"
 
 
 @cache
@@ -59,11 +66,25 @@ def wrapped() -> Generator[None]:
         yield
     except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
         said = str(error).rstrip(".") or "it does not answer"
+        if LOST.search(said):
+            said = "the connection was lost"  # it would name a method of the driver
         if isinstance(error, ssl.SSLError) or "SSL" in said:
             raise ServerRefused(f"No safe connection to PostgreSQL: {said}.") from error
         raise ServerUnreachable(f"PostgreSQL cannot be reached: {said}.") from error
     except asyncpg.PostgresError as error:
-        raise cause(error.sqlstate)(f"PostgreSQL: {str(error).rstrip('.')}.") from error
+        advice = OTHERS if error.sqlstate in UNKNOWN else ""
+        raise cause(error.sqlstate)(f"PostgreSQL: {str(error).rstrip('.')}.{advice}") from error
+
+
+@contextmanager
+def permitted() -> Generator[None]:
+    """Say what to do where the tables are due for a change that the role may not make."""
+    try:
+        yield
+    except ServerRefused as error:
+        if not isinstance(error.__cause__, asyncpg.InsufficientPrivilegeError):
+            raise
+        raise ServerRefused(f"{error} {OWNED}") from error.__cause__
 
 
 def cause(code: str) -> type[StorageError]:
@@ -81,12 +102,6 @@ def cause(code: str) -> type[StorageError]:
     return StorageFull if code == "53100" else kinds.get(code[:2], StorageError)
 
 
-def split(script: str) -> Iterator[str]:
-    """Cut a script into statements; text is ordered by code points, as in SQLite."""
-    collated = TEXT.sub(r'\1\2 COLLATE "C"', script)
-    return filter(None, map(str.strip, collated.split(";\n")))
-
-
 async def drive(connection: Connection, transaction: Transaction[T]) -> T:
     """Run what a transaction yields, until it returns."""
     try:
@@ -102,12 +117,38 @@ async def execute(connection: Connection, statement: Statement) -> list[Row]:
     return await connection.fetch(sql, *(statement.params[name] for name in names))
 
 
+async def transact(
+    connection: Connection,
+    start: Transaction[None],
+    transaction: Transaction[T],
+    **how: Any,  # noqa: ANN401 - the driver's
+) -> T:
+    async with connection.transaction(**how):
+        await drive(connection, start)
+        return await drive(connection, transaction)
+
+
+async def whole(connection: Connection, work: Coroutine[Any, Any, T]) -> T:
+    """Do something on a connection; where the caller is cancelled meanwhile, break it off.
+
+    The driver itself would ask the server to stop, on a connection that it makes for that and
+    leaves behind: with a server that hangs, for long, and with errors on stderr.
+    """
+    doing = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        doing.add_done_callback(lambda done: done.cancelled() or done.exception())
+        with suppress(asyncpg.InterfaceError):  # it has broken off by itself
+            connection.terminate()
+        raise
+
+
 async def prepare(connection: Connection) -> None:
     """Have JSON read and written as what it stands for."""
     dumps = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
-    await connection.set_type_codec(
-        "jsonb", encoder=dumps, decoder=json.loads, schema="pg_catalog", format="text"
-    )
+    codec = {"encoder": dumps, "decoder": json.loads, "schema": "pg_catalog", "format": "text"}
+    await whole(connection, connection.set_type_codec("jsonb", **codec))
 
 
 async def unchanged(_: Connection) -> None:
@@ -168,7 +209,7 @@ class Postgres:
             connection = await self._pool.acquire()
         try:
             with wrapped():
-                await connection.add_listener(CHANNEL, said)
+                await whole(connection, connection.add_listener(CHANNEL, said))
             yield
         finally:
             with suppress(asyncpg.InterfaceError):  # it has broken off by itself
@@ -180,7 +221,8 @@ class Postgres:
         while True:
             try:
                 if await self.write(stale()):
-                    await self.write(founding())
+                    with permitted():
+                        await self.write(founding())
                 await self.write(enrolling(self.owner))
             except (RowRefused, ServerRefused):
                 # Two that make the same schema at once: PostgreSQL fails one of them.
@@ -192,12 +234,14 @@ class Postgres:
 
     async def _run(self, transaction: Transaction[T], **how: Any) -> T:  # noqa: ANN401 - the driver's
         with wrapped():
-            async with self._pool.acquire() as connection, connection.transaction(**how):
-                # As every statement's: through a pooler no other state outlives a transaction.
-                settle = queries("postgres")["canonical.settle"]
-                whose = {"owner": self.owner, "path": self._path}
-                await execute(connection, Statement(settle, whose))
-                return await drive(connection, transaction)
+            async with self._pool.acquire() as connection:
+                doing = transact(connection, self._settling(), transaction, **how)
+                return await whole(connection, doing)
+
+    def _settling(self) -> Transaction[None]:
+        # As every statement's: through a pooler no other state outlives a transaction.
+        settle = queries("postgres")["canonical.settle"]
+        yield Statement(settle, {"owner": self.owner, "path": self._path})
 
 
 async def connect(url: str) -> Connection:
@@ -225,48 +269,12 @@ def sensible() -> Generator[None]:
     except OSError:  # a certificate's is a ValueError, too
         raise
     except asyncpg.ClientConfigurationError as error:
-        raise InvalidInput(f"AGENT_MEM_SERVER cannot be used: {error}.") from None
+        why = f"{error}."
+        if "root certificate" in why:  # and which file it has looked for
+            why = f"it asks for a checked certificate, and no authority is named: {AUTHORITY}"
+        raise InvalidInput(f"AGENT_MEM_SERVER cannot be used: {why}") from None
     except ValueError:  # which may quote all of it
         raise InvalidInput(
             "AGENT_MEM_SERVER is no address of a PostgreSQL: write"
             " postgresql://name:password@host:5432/database, and %2F for a slash in the password."
         ) from None
-
-
-def stale() -> Transaction[bool]:
-    """Look whether migrations are due: mostly they are not, and the role may not do them."""
-    (ledger,) = yield Statement(queries("postgres")["canonical.ledger_exists"], {})
-    if not ledger["found"]:
-        return True
-    applied = yield Statement(queries("postgres")["ledger.all"], {})
-    return bool(pending(steps("postgres"), applied))
-
-
-def founding() -> Transaction[None]:
-    """Make or update the tables; let every owner see only their own rows."""
-    named = queries("postgres")
-    (schema,) = yield Statement(named["canonical.schema_exists"], {})
-    if not schema["found"]:
-        yield Statement(named["canonical.schema"], {})
-    for name in ("ledger.create", "canonical.lock"):
-        yield Statement(named[name], {})
-    yield from migrating("postgres", split)
-    for model in RECORDS:
-        yield Statement(
-            f"CREATE INDEX IF NOT EXISTS {model.TABLE}_ver ON {model.TABLE} (owner, ver)", {}
-        )
-    for row in (yield Statement(named["canonical.unprotected"], {})):
-        for sql in protecting(row["name"]):
-            yield Statement(sql, {})
-
-
-def protecting(table: str) -> Iterator[str]:
-    """Hide the rows of others, from the owner of the table, too."""
-    yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
-    yield f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"
-    yield f"CREATE POLICY owner_only ON {table} USING ({POLICY}) WITH CHECK ({POLICY})"
-
-
-def enrolling(owner: str) -> Transaction[None]:
-    ids: Mapping[str, object] = {"owner": owner, "origin": uuid7(), "epoch": uuid7()}
-    yield Statement(queries("postgres")["canonical.enrol"], ids)

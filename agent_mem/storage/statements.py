@@ -118,11 +118,12 @@ def expired(model: type[Record]) -> str:
 
 
 @cache
-def erase(model: type[Record]) -> str:
-    """Remove for good what was forgotten before a time."""
+def erase(model: type[Record], *, waiting: bool = True) -> str:
+    """Remove for good what was forgotten before a time; on request, not what waits (SQLite)."""
+    waits = f"SELECT id FROM outbox WHERE owner = :owner AND record = '{model.TABLE}'"  # noqa: S608 - our own names
     return (
         f"DELETE FROM {model.TABLE} WHERE owner = :owner AND deleted_at < :before "  # noqa: S608 - our own names
-        "RETURNING id"
+        f"{'' if waiting else f'AND id NOT IN ({waits}) '}RETURNING id"
     )
 
 

@@ -8,7 +8,7 @@ from agent_mem.errors import NotFound
 from agent_mem.recall.meaning import Meant
 from agent_mem.recall.search import Found, Request
 from agent_mem.records.decision import Decision, Option
-from agent_mem.records.fields import Json, Line, Name, Names, Share
+from agent_mem.records.fields import Json, Line, Name, Names, Number, Share
 from agent_mem.records.record import now
 from agent_mem.storage.statements import Transaction
 from agent_mem.tools.scope import Agent, Project, Scope, SessionName, entering, known_id
@@ -103,7 +103,7 @@ async def log_outcome(
     success: Annotated[bool, Field(description="Did it work?")],
     quality: Annotated[Share | None, Field(description="How well, 0 to 1")] = None,
     latency_ms: Annotated[
-        float | None, Field(ge=0, le=1e12, description="How long it took")
+        Number | None, Field(ge=0, le=1e12, description="How long it took")
     ] = None,
     error: Annotated[Line | None, Field(description="What went wrong")] = None,
 ) -> Outcome:

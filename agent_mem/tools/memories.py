@@ -8,7 +8,7 @@ from agent_mem.app import App
 from agent_mem.behaviors.prune import UNDO
 from agent_mem.errors import InvalidInput, NotFound
 from agent_mem.recall.similar import resembling
-from agent_mem.records.fields import Content, Moment, Name, Names, Share
+from agent_mem.records.fields import Content, Moment, Name, Names, Number, Share
 from agent_mem.records.memory import Memory, MemoryKind
 from agent_mem.records.record import Record, named_id, now, uuid7
 from agent_mem.storage.statements import Transaction
@@ -52,7 +52,7 @@ async def remember(
     tags: Names | None = None,
     supersedes: Annotated[Name | None, Field(description="Id of the memory it corrects")] = None,
     expires_in: Annotated[
-        float | None, Field(gt=0, le=36_500, description="Days to keep it; default: for ever")
+        Number | None, Field(gt=0, le=36_500, description="Days to keep it; default: for ever")
     ] = None,
     key: Annotated[Name | None, Field(description="Makes a retry harmless")] = None,
     agent: Agent = None,

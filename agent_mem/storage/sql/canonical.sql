@@ -19,6 +19,10 @@ CREATE TABLE replicas (
     PRIMARY KEY (owner, id)
 );
 
+-- migrate 2 postgres --
+-- How often each machine was here: one that remembers more of it has met a later state of this server.
+ALTER TABLE replicas ADD COLUMN met bigint NOT NULL DEFAULT 0;
+
 -- query schema_exists postgres --
 -- Look whether the schema has been made, perhaps by someone who may do more.
 SELECT to_regnamespace('agent_mem') IS NOT NULL AS found;

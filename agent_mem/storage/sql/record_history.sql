@@ -24,3 +24,9 @@ CREATE INDEX record_history_of ON record_history (owner, record, record_id);
 SELECT * FROM record_history
 WHERE owner = :owner AND record = :record AND record_id = :record_id
 ORDER BY hlc DESC, id LIMIT :limit;
+
+-- query latest --
+-- List what was lost last, of all rows.
+SELECT * FROM record_history
+WHERE owner = :owner
+ORDER BY hlc DESC, id LIMIT :limit;

@@ -30,23 +30,35 @@ CREATE TABLE sync_trouble (
     PRIMARY KEY (owner)
 );
 
+-- migrate 2 sqlite --
+-- How often this file has met the server: one that knows of less has been restored from a backup.
+ALTER TABLE sync_state ADD COLUMN met bigint NOT NULL DEFAULT 0;
+ALTER TABLE sync_state DROP COLUMN head;
+
 -- query head postgres --
 -- Say how far the owner's changes are, and what time it is there.
 SELECT ver, epoch, min_writer, clock_timestamp() AS now FROM feed WHERE owner = :owner;
+
+-- part meet --
+-- Note that a machine is here, and how far it is.
+INSERT INTO replicas (owner, id, host, ver, seen_at, met) VALUES (:owner, :id, :host, 0, :at, 0)
+ON CONFLICT (owner, id) DO UPDATE SET host = excluded.host, seen_at = excluded.seen_at,
+    ver = CASE WHEN replicas.met >= :met THEN CAST(:ver AS bigint) ELSE 0 END,
+    met = CASE WHEN replicas.met >= :met THEN replicas.met + 1 ELSE replicas.met END
+RETURNING met
+
+-- query meet postgres --
+-- Note how far a machine has read, and count that it was here, unless it knows of more than is known here.
+{meet};
 
 -- query announce postgres --
 -- Tell whoever listens that an owner's rows have changed: a hint, which a pooler may swallow.
 SELECT pg_notify('agent_mem', :owner);
 
--- query known postgres --
--- Say how far the server knows a machine to be.
-SELECT ver FROM replicas WHERE owner = :owner AND id = :id;
-
--- query seen postgres --
--- Note how far a machine has got.
-INSERT INTO replicas (owner, id, host, ver, seen_at) VALUES (:owner, :id, :host, :ver, :at)
-ON CONFLICT (owner, id) DO UPDATE SET
-    host = excluded.host, ver = excluded.ver, seen_at = excluded.seen_at;
+-- query meet_and_announce postgres --
+-- Note how far a machine has read, count that it was here, and tell whoever listens.
+WITH noted AS ({meet})
+SELECT met, pg_notify('agent_mem', :owner) AS told FROM noted;
 
 -- query replica sqlite --
 -- Say which machine this file is.
@@ -54,19 +66,20 @@ SELECT id FROM replica;
 
 -- query state sqlite --
 -- Say how far this file has got with the server.
-SELECT epoch, head, offset_ms, synced_at FROM sync_state WHERE owner = :owner;
+SELECT epoch, met, offset_ms, synced_at FROM sync_state WHERE owner = :owner;
 
 -- query note_state sqlite --
--- Note how far this file has got with the server.
-INSERT INTO sync_state (owner, epoch, head, offset_ms, synced_at)
-VALUES (:owner, :epoch, :head, :offset_ms, :synced_at)
-ON CONFLICT (owner) DO UPDATE SET epoch = excluded.epoch, head = excluded.head,
-    offset_ms = excluded.offset_ms, synced_at = excluded.synced_at;
+-- Note when a pass came to its end, and how far the clocks were apart.
+UPDATE sync_state SET offset_ms = :offset_ms, synced_at = :synced_at WHERE owner = :owner;
+
+-- query note_met sqlite --
+-- Note how often this file has met the server.
+UPDATE sync_state SET met = :met WHERE owner = :owner;
 
 -- query begin_state sqlite --
 -- Note that this file begins anew with a server.
-INSERT INTO sync_state (owner, epoch, head) VALUES (:owner, :epoch, 0)
-ON CONFLICT (owner) DO UPDATE SET epoch = excluded.epoch, head = 0;
+INSERT INTO sync_state (owner, epoch, met) VALUES (:owner, :epoch, :met)
+ON CONFLICT (owner) DO UPDATE SET epoch = excluded.epoch, met = excluded.met;
 
 -- query trouble sqlite --
 -- Say why the last pass failed, and when.
@@ -85,9 +98,10 @@ DELETE FROM sync_trouble WHERE owner = :owner;
 -- Say up to which version each table was read.
 SELECT record, ver FROM sync_cursors WHERE owner = :owner;
 
--- query note_cursor sqlite --
--- Note up to which version a table was read.
-INSERT INTO sync_cursors (owner, record, ver) VALUES (:owner, :record, :ver)
+-- query note_cursors sqlite --
+-- Note up to which versions tables were read.
+INSERT INTO sync_cursors (owner, record, ver)
+SELECT :owner, key, value FROM json_each(:cursors) WHERE true
 ON CONFLICT (owner, record) DO UPDATE SET ver = excluded.ver;
 
 -- query rewind sqlite --
@@ -107,15 +121,25 @@ WHERE owner = :owner AND record = :record AND id > :after
   AND (next_at IS NULL OR next_at <= :now)
 ORDER BY id LIMIT :limit;
 
--- query any_due sqlite --
--- Look whether anything waits for sync and may be tried.
-SELECT EXISTS (
+-- query stirred sqlite --
+-- Look whether anything waits for sync and may be tried, or anything but its log; and what time it is here.
+SELECT clock, EXISTS (
     SELECT 1 FROM outbox WHERE owner = :owner AND (next_at IS NULL OR next_at <= :now)
-) AS due;
+) AS any, EXISTS (
+    SELECT 1 FROM outbox
+    WHERE owner = :owner AND (next_at IS NULL OR next_at <= :now) AND record <> :log
+) AS due
+FROM replica;
 
--- query waits sqlite --
--- Look whether a row waits for sync.
-SELECT hlc FROM outbox WHERE owner = :owner AND record = :record AND id = :id;
+-- query waiting_among sqlite --
+-- Look which rows wait for sync.
+SELECT id FROM outbox
+WHERE owner = :owner AND record = :record AND id IN (SELECT value FROM json_each(:ids));
+
+-- query aside_among sqlite --
+-- Look which rows of the server could not be taken.
+SELECT id FROM sync_aside
+WHERE owner = :owner AND record = :record AND id IN (SELECT value FROM json_each(:ids));
 
 -- query done sqlite --
 -- Note that the server has a row as it was at a time, or a later one; what came since waits on.

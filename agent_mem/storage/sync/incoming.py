@@ -1,12 +1,12 @@
-"""The pull: what others have written, page by page, each in one transaction with its cursor."""
+"""The pull: what others have written, page by page, each in one transaction with its cursors."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
-from typing import Final, NamedTuple, TypeVar
-from uuid import UUID
+from functools import cache
+from itertools import groupby
+from typing import Final, NamedTuple
 
-from agent_mem.errors import RowRefused, ServerRefused
+from agent_mem.errors import RowRefused
 from agent_mem.records import RECORDS
 from agent_mem.records.loser import Loser
 from agent_mem.records.record import Record, now
@@ -14,124 +14,135 @@ from agent_mem.storage import statements
 from agent_mem.storage.lines import reason
 from agent_mem.storage.statements import Row, Statement, Transaction
 from agent_mem.storage.store import Store, decode
-from agent_mem.storage.sync.tally import Pass
-
-R = TypeVar("R", bound=Record)
+from agent_mem.storage.sync.meeting import Head, Known, Way, noted
 
 PAGE: Final = 500
-AHEAD: Final = timedelta(hours=24)
-"""How far a row may be ahead of the server's clock: a broken clock must not win for ever."""
+PLACES: Final = {model.TABLE: n for n, model in enumerate(RECORDS)}
 
 
-class Head(NamedTuple):
-    """How far the server is."""
+class Page(NamedTuple):
+    """What the server has that was not read, in the order of its versions, or the first of it."""
 
-    ver: int
-    epoch: UUID
-    min_writer: int
-    now: datetime
-    here: datetime
-    """What time it was here when it was `now` there."""
-
-    @property
-    def latest(self) -> int:
-        """The highest clock value that is taken."""
-        return int((self.now + AHEAD).timestamp() * 1000) << 16
+    rows: Sequence[Row]
+    cursors: dict[str, int]
+    """Up to which version each table is read with it."""
+    full: bool
 
 
-def heading(server: Store) -> Transaction[Head]:
-    """Ask the server how far it is.
+class Beside(NamedTuple):
+    """What the file has in the place of some rows of the server."""
 
-    Raises:
-        ServerRefused: it does not know the owner any more.
-    """
-    for row in (yield server.query("sync.head")):
-        return Head(row["ver"], UUID(str(row["epoch"])), row["min_writer"], row["now"], now())
-    raise ServerRefused("The server has lost its rows: is a backup being restored?")
+    here: Mapping[str, Record]
+    waiting: frozenset[str]
+    aside: frozenset[str]
 
 
-def cursors(local: Store) -> Transaction[dict[str, int]]:
-    rows = yield local.query("sync.cursors")
-    return {row["record"]: row["ver"] for row in rows}
+@cache
+def news(tables: Sequence[str]) -> str:
+    """Read what came to some tables after a version of each, in order (PostgreSQL)."""
+    each = (
+        f"SELECT '{table}' AS record, n.* FROM ("  # noqa: S608 - our own names
+        f"{statements.pull(RECORDS[PLACES[table]]).replace(':after', f':{table}')}) AS n"
+        for table in tables
+    )
+    return " UNION ALL ".join(each) + " ORDER BY ver LIMIT :limit"
 
 
-async def pull(local: Store, server: Store, head: Head, done: Pass) -> None:
-    """Take what came up to a head that was read before."""
-    known = await local.engine.read(cursors(local))
-    behind = {model: known.get(model.TABLE, 0) for model in RECORDS}
-    behind = {model: after for model, after in behind.items() if after < head.ver}
-    if not behind:
-        return
-    for model, first in await server.engine.read(paging(server, behind, head)):
-        rows = first
-        while rows:
-            full = len(rows) == PAGE
-            after = rows[-1]["ver"] if full else head.ver
-            done.receive(model, await take(local, model, rows, head, after))
-            again = {model: after} if full else {}
-            rows = dict(await server.engine.read(paging(server, again, head))).get(model)
-    # At once for all in which there was nothing: each write waits for the disk.
-    await local.engine.write(reaching(local, behind, head.ver))
+def paging(server: Store, known: Known, head: Head) -> Transaction[Page]:
+    """Read the next page of all tables that are behind."""
+    after = {table: known.cursors.get(table, 0) for table in PLACES}
+    behind = {table: ver for table, ver in after.items() if ver < head.ver}
+    rows: Sequence[Row] = ()
+    if behind:
+        params = {"owner": server.owner, "head": head.ver, "limit": PAGE, **behind}
+        rows = yield Statement(news(tuple(behind)), params)
+    full = len(rows) == PAGE
+    upto = rows[-1]["ver"] if full else head.ver
+    return Page(rows, {table: max(ver, upto) for table, ver in after.items()}, full)
 
 
-def paging(
-    server: Store, behind: Mapping[type[Record], int], head: Head
-) -> Transaction[list[tuple[type[Record], list[Row]]]]:
-    """Read the next page of some tables."""
-    pages: list[tuple[type[Record], list[Row]]] = []
-    for model, after in behind.items():
-        page = {"owner": server.owner, "after": after, "head": head.ver, "limit": PAGE}
-        pages.append((model, (yield Statement(statements.pull(model), page))))
-    return pages
+async def pull(way: Way, known: Known, page: Page) -> Known:
+    """Take what came up to a head that was read before, beginning with a page of it."""
+    while True:
+        known = known._replace(cursors=page.cursors)
+        if page.rows:
+            way.done.receive(await take(way.local, page.rows, way.head, known))
+        if not page.full:
+            return known
+        page = await way.server.engine.read(paging(way.server, known, way.head))
 
 
-async def fetch(local: Store, server: Store, head: Head, records: Sequence[Record]) -> int:
-    """Take the server's rows in the place of ours that it refused; tell how many were others."""
-    model = type(records[0])
-    ids = {"owner": local.owner, "ids": [record.id for record in records]}
-    rows = await server.engine.read(asked(Statement(statements.pull_some(model), ids)))
-    return await take(local, model, rows, head)
+async def fetch(way: Way, records: Sequence[Record]) -> list[Record]:
+    """Take the server's rows in the place of ours that it refused; give those that were others."""
+    rows = await way.server.engine.read(asking(way.server, records))
+    return await take(way.local, rows, way.head)
 
 
-def asked(statement: Statement) -> Transaction[list[Row]]:
-    return (yield statement)
+def by_model(records: Iterable[Record]) -> Iterator[tuple[type[Record], list[Record]]]:
+    """Part records that are in the order of their tables."""
+    for table, some in groupby(records, lambda record: record.TABLE):
+        yield RECORDS[PLACES[table]], list(some)
+
+
+def asking(server: Store, records: Sequence[Record]) -> Transaction[list[Row]]:
+    """Read what the server has in the place of some rows."""
+    found: list[Row] = []
+    for model, some in by_model(records):
+        ids = {"owner": server.owner, "ids": [record.id for record in some]}
+        rows = yield Statement(statements.pull_some(model), ids)
+        found += [{**row, "record": model.TABLE} for row in rows]
+    return found
 
 
 async def take(
-    local: Store, model: type[Record], rows: Sequence[Row], head: Head, after: int | None = None
-) -> int:
-    """Take rows, or where the file refuses them, each of their halves; tell how many were others.
+    local: Store, rows: Sequence[Row], head: Head, known: Known | None = None
+) -> list[Record]:
+    """Take rows, or where the file refuses them, each of their halves; give those that were others.
 
-    With them the table was read up to the version `after`, if that is given.
+    With them all that came before them was read, too, and is noted if it is given.
     """
     try:
-        return await local.engine.write(taking(local, model, rows, head, after))
+        return await local.engine.write(taking(local, rows, head, known))
     except RowRefused as error:
         if len(rows) == 1:
-            await local.engine.write(passing(local, model, rows[0], str(error), after))
-            return 0
+            await local.engine.write(passing(local, rows[0], str(error), known))
+            return []
     half = len(rows) // 2
-    first = await take(local, model, rows[:half], head, after and rows[half - 1]["ver"])
-    return first + await take(local, model, rows[half:], head, after)
+    first = await take(local, rows[:half], head)
+    return first + await take(local, rows[half:], head, known)
 
 
 def taking(
-    local: Store, model: type[Record], rows: Sequence[Row], head: Head, after: int | None
-) -> Transaction[int]:
-    """Take rows, note how far they go, and tell how many were others."""
-    count = 0
+    local: Store, rows: Sequence[Row], head: Head, known: Known | None
+) -> Transaction[list[Record]]:
+    """Take rows, note how far they go, and give those that were others."""
+    others: list[Record] = []
+    ordered = sorted(rows, key=lambda row: PLACES[row["record"]])
+    for table, some in groupby(ordered, key=lambda row: str(row["record"])):
+        model = RECORDS[PLACES[table]]
+        records = yield from readable(local, model, some, head)
+        beside = yield from being(local, model, records)
+        for record in records:
+            others += [record] if (yield from receiving(local, record, beside)) else []
+    if known:
+        yield from noted(local, known)
+    return others
+
+
+def readable(
+    local: Store, model: type[Record], rows: Iterable[Row], head: Head
+) -> Transaction[list[Record]]:
+    """Read rows of one table; set aside what cannot be taken."""
+    records: list[Record] = []
     for row in rows:
         try:
-            record = received(model, row, head)
+            records.append(received(model, row, head))
         except ValueError as error:
-            yield from passing(local, model, row, reason(error))
-        else:
-            count += yield from receiving(local, record)
-    yield from reaching(local, [model], after)
-    return count
+            yield from passing(local, row, reason(error))
+    return records
 
 
-def received(model: type[R], row: Row, head: Head) -> R:
+def received(model: type[Record], row: Row, head: Head) -> Record:
     """Read a row of the server.
 
     Raises:
@@ -142,46 +153,46 @@ def received(model: type[R], row: Row, head: Head) -> R:
     return model.model_validate_json(row["body"])
 
 
-def passing(
-    local: Store, model: type[Record], row: Row, error: str, after: int | None = None
-) -> Transaction[None]:
+def passing(local: Store, row: Row, error: str, known: Known | None = None) -> Transaction[None]:
     """Set aside a row that cannot be taken: the others go on."""
-    aside = {"record": model.TABLE, "id": row["id"], "ver": row["ver"], "at": now()}
+    aside = {"record": row["record"], "id": row["id"], "ver": row["ver"], "at": now()}
     yield local.query("sync.put_aside", **aside, error=error)
-    yield from reaching(local, [model], after)
+    if known:
+        yield from noted(local, known)
 
 
-def reaching(local: Store, models: Iterable[type[Record]], after: int | None) -> Transaction[None]:
-    """Note up to which version some tables were read."""
-    for model in models if after is not None else ():
-        yield local.query("sync.note_cursor", record=model.TABLE, ver=after)
+def being(local: Store, model: type[Record], records: Sequence[Record]) -> Transaction[Beside]:
+    """Read what is here in the place of rows of one table; what cannot be read is nothing."""
+    ids = [str(record.id) for record in records]
+    here: dict[str, Record] = {}
+    for row in (yield Statement(statements.among(model), {"owner": local.owner, "ids": ids})):
+        with suppress(ValueError):
+            here[row["id"]] = decode(model, row)
+    which = {"record": model.TABLE, "ids": ids}
+    waiting = yield local.query("sync.waiting_among", **which)
+    aside = yield local.query("sync.aside_among", **which)
+    return Beside(
+        here, frozenset(row["id"] for row in waiting), frozenset(row["id"] for row in aside)
+    )
 
 
-def receiving(local: Store, record: Record) -> Transaction[bool]:
+def receiving(local: Store, record: Record, beside: Beside) -> Transaction[bool]:
     """Take one row unless a later one is here; what loses a conflict is kept."""
+    name = str(record.id)
     key = {"record": record.TABLE, "id": record.id}
-    mine = yield from having(local, record)
-    waits = yield local.query("sync.waits", **key)
-    yield local.query("sync.take_back", **key)
-    same = mine and (mine.hlc, mine.origin) == (record.hlc, record.origin)
+    mine, waits = beside.here.get(name), name in beside.waiting
+    if name in beside.aside:
+        yield local.query("sync.take_back", **key)
+    same = mine is not None and (mine.hlc, mine.origin) == (record.hlc, record.origin)
     taken = not same and (yield from local.taking(record))
     if same:
         yield Statement(statements.mark_known(type(record)), record.model_dump())
     elif mine and waits:
         for lost, won in losers(mine, record, taken=taken):
             yield from local.saving(Loser.of(lost, won))
-    if same or taken:
+    if waits and (same or taken):
         yield local.query("sync.done", **key, hlc=record.hlc)
     return taken
-
-
-def having(local: Store, record: R) -> Transaction[R | None]:
-    """Read what is here in the place of a row; what cannot be read counts as nothing."""
-    key = {"owner": local.owner, "id": record.id}
-    for row in (yield Statement(statements.select(type(record)), key)):
-        with suppress(ValueError):
-            return decode(type(record), row)
-    return None
 
 
 def losers(mine: Record, theirs: Record, *, taken: bool) -> Iterator[tuple[Record, Record]]:

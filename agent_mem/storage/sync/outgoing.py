@@ -1,10 +1,9 @@
-"""The push: what waits in the outbox, a batch of one table at a time."""
+"""The push: what waits in the outbox, some of all tables at a time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
-from uuid import UUID
 
 from agent_mem.errors import RowRefused
 from agent_mem.records import RECORDS
@@ -14,8 +13,9 @@ from agent_mem.storage import statements
 from agent_mem.storage.lines import reason
 from agent_mem.storage.statements import Row, Statement, Transaction
 from agent_mem.storage.store import Store, decode
-from agent_mem.storage.sync.incoming import Head, fetch
-from agent_mem.storage.sync.tally import Pass
+from agent_mem.storage.sync.incoming import by_model, fetch
+from agent_mem.storage.sync.meeting import Known, Way, announcing, closing, noted, presenting
+from agent_mem.storage.sync.tally import Choice
 
 BATCH: Final = 200
 BATCHES: Final = 4
@@ -28,23 +28,6 @@ DOUBLED: Final = 8
 """How often that is doubled, at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What of all that waits is to be sent."""
-
-    session: UUID | None = None
-    since: datetime | None = None
-
-    def takes(self, record: Record) -> bool:
-        of = {getattr(record, "session_id", None), record.id}
-        return (self.session is None or self.session in of) and (
-            self.since is None or record.updated_at >= self.since
-        )
-
-
-ALL: Final = Choice()
-
-
 @dataclass(slots=True)
 class Batch:
     """Rows of one table that wait, and those of them that are to go."""
@@ -55,6 +38,13 @@ class Batch:
     held: list[tuple[Row, str]]
     """What cannot be read, and why."""
 
+    @property
+    def staying(self) -> list[Row]:
+        """What waits for nothing: it is gone, or is not to leave its machine."""
+        there = {str(record.id) for record in self.records if matters(record)}
+        there |= {row["id"] for row, _ in self.held}
+        return [row for row in self.due if row["id"] not in there]
+
     def waiting(self, choice: Choice) -> list[Record]:
         return [r for r in self.records if matters(r) and choice.takes(r)]
 
@@ -63,9 +53,11 @@ def matters(record: Record) -> bool:
     return not isinstance(record, Event) or record.importance >= IMPORTANT
 
 
-def reading(local: Store, model: type[Record], after: object) -> Transaction[Batch | None]:
+def reading(
+    local: Store, model: type[Record], after: object, limit: int = BATCH
+) -> Transaction[Batch | None]:
     """Read what of a table waits; None where nothing does."""
-    page = {"record": model.TABLE, "after": after, "now": now(), "limit": BATCH}
+    page = {"record": model.TABLE, "after": after, "now": now(), "limit": limit}
     due = yield local.query("sync.due", **page)
     if not due:
         return None
@@ -80,68 +72,130 @@ def reading(local: Store, model: type[Record], after: object) -> Transaction[Bat
     return batch
 
 
-async def push(local: Store, server: Store, head: Head, done: Pass, choice: Choice = ALL) -> bool:
-    """Send some batches; tell whether there was anything to send."""
-    left = BATCHES
+def gathering(local: Store, after: Mapping[type[Record], object]) -> Transaction[list[Batch]]:
+    """Read some of what waits, of all tables."""
+    batches: list[Batch] = []
+    left = BATCH
     for model in RECORDS:
-        after: object = NOBODY
-        while left and (batch := await local.engine.read(reading(local, model, after))):
-            after = batch.due[-1]["id"]
-            if records := batch.waiting(choice):
-                await sending(local, server, head, records, done)
-                left -= 1
-            await local.engine.write(settling(local, batch))
-    return left < BATCHES
+        batch = yield from reading(local, model, after.get(model, NOBODY), left)
+        if batch:
+            batches.append(batch)
+            left -= len(batch.due)
+        if not left:
+            break
+    return batches
+
+
+async def push(way: Way, known: Known) -> tuple[Known, bool]:
+    """Send some batches; give what the file knows then, and whether the pass came to its end."""
+    after: dict[type[Record], object] = {}
+    left, ended = BATCHES, False
+    while left and not ended:
+        batches = await way.local.engine.read(gathering(way.local, after))
+        after |= {batch.model: batch.due[-1]["id"] for batch in batches}
+        if any(batch.staying or batch.held for batch in batches):
+            await way.local.engine.write(settling(way.local, batches))
+        if records := [r for batch in batches for r in batch.waiting(way.done.choice)]:
+            left -= 1
+            last = sum(len(batch.due) for batch in batches) < BATCH
+            known, ended = await sending(way, known, records, last=last)
+        elif not batches:
+            return known, left == BATCHES and await ending(way, known)
+    return known, ended
+
+
+async def ending(way: Way, known: Known) -> bool:
+    """End a pass in which nothing was left to send."""
+    if way.told < known.read:
+        # All that was read is on disk here: the server may forget what every machine has read.
+        await way.server.engine.write(presenting(way.server, known, way.head))
+    await way.local.engine.write(closing(way.local, known, way.head, way.done))
+    return True
 
 
 async def sending(
-    local: Store, server: Store, head: Head, records: Sequence[Record], done: Pass
-) -> None:
-    """Send a batch, or where the server refuses it, each of its halves."""
-    model = type(records[0])
+    way: Way, known: Known, records: list[Record], *, last: bool
+) -> tuple[Known, bool]:
+    """Send a batch, or where the server refuses it, each of its halves.
+
+    With the last batch the pass ends, if nobody else's change has come between.
+    """
     try:
-        rows = await server.engine.write(pushing(server, records))
+        versions, then = await way.server.engine.write(delivering(way, known, records))
     except RowRefused as error:
-        if len(records) == 1:
-            key = {"id": records[0].id, "hlc": records[0].hlc}
-            await local.engine.write(deferring(local, model, key, str(error)))
-            return
-        half = len(records) // 2
-        for part in (records[:half], records[half:]):
-            await sending(local, server, head, part, done)
-        return
-    done.send(model, rows)
-    versions = {str(row["id"]): row["ver"] for row in rows}
-    await local.engine.write(acknowledging(local, records, versions))
-    if known := [record for record in records if str(record.id) not in versions]:
-        done.receive(model, await fetch(local, server, head, known))
+        return await halving(way, known, records, str(error)), False
+    way.done.send([record for record in records if named(record) in versions])
+    ended = last and then.read == known.read + len(records)
+    await way.local.engine.write(acknowledging(way, then, records, versions, ended=ended))
+    if others := [record for record in records if named(record) not in versions]:
+        way.done.receive(await fetch(way, others))
+    return then, ended
+
+
+async def halving(way: Way, known: Known, records: list[Record], error: str) -> Known:
+    """Send both halves of what was refused; set it aside where it is one row."""
+    half = len(records) // 2
+    if not half:
+        key = {"id": records[0].id, "hlc": records[0].hlc}
+        await way.local.engine.write(deferring(way.local, type(records[0]), key, error))
+        return known
+    for part in (records[:half], records[half:]):
+        known, _ = await sending(way, known, part, last=False)
+    return known
+
+
+def named(record: Record) -> tuple[str, str]:
+    return record.TABLE, str(record.id)
+
+
+def delivering(
+    way: Way, known: Known, records: Sequence[Record]
+) -> Transaction[tuple[dict[tuple[str, str], int], Known]]:
+    """Push rows of some tables, and count that; give their versions, and what the file knows.
+
+    Where they have the very next versions there is nothing between that has to be read.
+    """
+    versions: dict[tuple[str, str], int] = {}
+    for model, some in by_model(records):
+        rows = yield from pushing(way.server, some)
+        versions |= {(model.TABLE, str(row["id"])): row["ver"] for row in rows}
+    then = known.read + len(records)
+    if sorted(versions.values()) == [*range(known.read + 1, then + 1)]:
+        known = known._replace(cursors=dict.fromkeys(known.cursors, then))
+    return versions, (yield from announcing(way.server, known, way.head))
 
 
 def pushing(server: Store, records: Sequence[Record]) -> Transaction[list[Row]]:
+    """Push rows of one table."""
     rows = [record.model_dump(mode="json") for record in records]
     params: dict[str, Any] = {"owner": server.owner, "n": len(rows), "rows": rows}
-    taken = yield Statement(statements.push(type(records[0])), params)
-    yield server.query("sync.announce")
-    return taken
+    return (yield Statement(statements.push(type(records[0])), params))
 
 
 def acknowledging(
-    local: Store, records: Sequence[Record], versions: dict[str, int]
+    way: Way,
+    known: Known,
+    records: Sequence[Record],
+    versions: Mapping[tuple[str, str], int],
+    *,
+    ended: bool,
 ) -> Transaction[None]:
     """Take off the outbox what the server took.
 
     What it did not take it has already, or it has a later one: that is fetched, tells what was
     lost, and takes it off. If it cannot be taken, this waits.
     """
+    local = way.local
     for record in records:
         key = {"id": record.id, "hlc": record.hlc}
-        if ver := versions.get(str(record.id)):
+        if ver := versions.get(named(record)):
             yield local.query("sync.done", record=record.TABLE, **key)
-            known = {"owner": local.owner, "ver": ver, **key}
-            yield Statement(statements.mark_known(type(record)), known)
+            now_known = {"owner": local.owner, "ver": ver, **key}
+            yield Statement(statements.mark_known(type(record)), now_known)
         else:
             later = now() + AGAIN
             yield local.query("sync.postpone", record=record.TABLE, **key, next_at=later)
+    yield from closing(local, known, way.head, way.done) if ended else noted(local, known)
 
 
 def deferring(
@@ -154,13 +208,11 @@ def deferring(
         yield local.query("sync.defer", record=model.TABLE, **key, **aside)
 
 
-def settling(local: Store, batch: Batch) -> Transaction[None]:
+def settling(local: Store, batches: Sequence[Batch]) -> Transaction[None]:
     """Take off the outbox what is not to go, and set aside what cannot be read."""
-    there = {str(record.id) for record in batch.records if matters(record)}
-    there |= {row["id"] for row, _ in batch.held}
-    for row in batch.due:
-        if row["id"] not in there:
+    for batch in batches:
+        for row in batch.staying:
             yield local.query("sync.done", record=batch.model.TABLE, **row)
-    for row, why in batch.held:
-        key = {"id": row["id"], "hlc": row["hlc"]}
-        yield from deferring(local, batch.model, key, why)
+        for row, why in batch.held:
+            key = {"id": row["id"], "hlc": row["hlc"]}
+            yield from deferring(local, batch.model, key, why)

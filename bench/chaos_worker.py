@@ -41,7 +41,10 @@ RECENT: Final = 60
 SLOW: Final = 0.3
 """The share of the pushes whose transaction is slow to commit, and the seconds that it takes."""
 SLOWEST: Final = 0.25
-COUNTER: Final = "UPDATE feed SET ver = ver + :n WHERE owner = :owner RETURNING ver"
+COUNTER: Final = (
+    "UPDATE feed SET ver = ver + :n, clock = greatest(clock, :seen) "
+    "WHERE owner = :owner RETURNING ver"
+)
 SEQUENCE: Final = "SELECT nextval('agent_mem.control') * 1000 + :n AS ver"
 SEQUENCE_HEAD: Final = (
     "SELECT last_value * 1000 + 999 AS ver, epoch, min_writer, clock_timestamp() AS now"

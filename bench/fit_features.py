@@ -23,11 +23,11 @@ from stores import CACHE, IDLE, Stored, digest_of, stored
 from agent_mem.recall.candidates import Pool
 from agent_mem.recall.features import features
 from agent_mem.recall.frequencies import Corpus
-from agent_mem.recall.local_index import VectorIndex
 from agent_mem.recall.meaning import Meant
 from agent_mem.recall.query import Query
 from agent_mem.recall.ranking import WEIGHTS, excluded, weights_of
 from agent_mem.recall.search import Finder, Request
+from agent_mem.recall.vector_index import VectorIndex
 from agent_mem.recall.vectors import Near, Vector
 from agent_mem.storage.statements import Transaction
 from agent_mem.storage.store import Store

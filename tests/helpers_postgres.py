@@ -31,6 +31,7 @@ class Cluster:
     def prepare(self) -> None:
         self.sql(f"CREATE ROLE {PLAIN} LOGIN PASSWORD '{PLAIN}'")
         self.sql(f"CREATE DATABASE {TEMPLATE} OWNER {PLAIN}")
+        self.sql("CREATE EXTENSION vector", TEMPLATE)
         self._portal.call(self._migrate)
         self.sql("DELETE FROM agent_mem.feed", TEMPLATE)
 

@@ -30,7 +30,8 @@ WORDS = "none"
 @asynccontextmanager
 async def machine(folder: Path, url: str, **more: Any) -> AsyncGenerator[App]:  # noqa: ANN401 - settings
     """Open a machine's file, which may be there already."""
-    settings = Settings(db=folder / "memory.db", server=SecretStr(url), embedder=WORDS, **more)
+    more = {"embedder": WORDS, **more}
+    settings = Settings(db=folder / "memory.db", server=SecretStr(url), **more)
     async with open_app(settings) as app:
         yield app
 

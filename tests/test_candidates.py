@@ -3,8 +3,9 @@
 import pytest
 
 from agent_mem.app import App
-from agent_mem.recall.candidates import CANDIDATES, CHEAP, MOST_OF_A_RECORD, rungs, spread
+from agent_mem.recall.candidates import CANDIDATES, CHEAP, MOST_OF_A_RECORD, spread
 from agent_mem.recall.frequencies import Corpus
+from agent_mem.recall.matching import rungs
 from agent_mem.recall.query import MOST_TERMS
 from agent_mem.recall.search import Request
 from agent_mem.records.memory import Memory
@@ -54,13 +55,13 @@ async def test_filters_and_exclusions_hold_among_many(full: App) -> None:
 def test_rungs_climb_from_all_words_to_any_the_rarest_first() -> None:
     climbed = rungs(["red", "kite", "sky"], Corpus({"red": 9, "sky": 5}, 10, 1))
 
-    assert [words for words, _ in climbed] == [
-        '"kite" AND "sky" AND "red"',
-        '"kite" AND ("sky" OR "red")',
-        '"sky" AND ("red")',
-        '"kite"',
-        '"sky"',
-        '"red"',
+    assert [match.fts5() for match, _ in climbed] == [
+        '(("kite" AND "sky" AND "red"))',
+        '((("kite") AND ("sky" OR "red")))',
+        '(("sky" AND "red"))',
+        '(("kite"))',
+        '(("sky"))',
+        '(("red"))',
     ]
 
 

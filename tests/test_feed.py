@@ -38,7 +38,10 @@ SLOWEST: Final = 0.08
 SLOWEST_UNLOCKED: Final = 0.4
 Versions = dict[str, tuple[int, int]]
 """Each row's clock and version."""
-COUNTER: Final = "UPDATE feed SET ver = ver + :n WHERE owner = :owner RETURNING ver"
+COUNTER: Final = (
+    "UPDATE feed SET ver = ver + :n, clock = greatest(clock, :seen) "
+    "WHERE owner = :owner RETURNING ver"
+)
 SEQUENCE: Final = "SELECT nextval('agent_mem.control') * 1000 + :n AS ver"
 SEQUENCE_HEAD: Final = (
     "SELECT last_value * 1000 + 999 AS ver, epoch, min_writer, clock_timestamp() AS now"

@@ -11,14 +11,15 @@ from agent_mem.errors import AgentMemError
 
 
 @click.command("serve")
-def serve_command() -> None:
+@click.option("--direct", is_flag=True, help="Work on the PostgreSQL itself, without a file.")
+def serve_command(*, direct: bool) -> None:
     """Serve MCP over stdin and stdout, until stdin closes."""
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
     wire = take_stdout()
     anyio = import_module("anyio")
     stdio = import_module("agent_mem.server.stdio")
-    anyio.run(stdio.serve, settings(), wire)
+    anyio.run(stdio.serve, settings(), wire, direct)
 
 
 def settings() -> object:

@@ -116,6 +116,8 @@ async def one(app: App, choice: Choice, *, hidden: bool) -> dict[str, int]:
     (row,) = await app.store.rows("local.waiting")
     with progress("Syncing", hidden=hidden) as seen:
         done = await syncer(app).once(choice, lambda sent, _: seen(sent, row["n"]))
+    if app.carrier:
+        await app.carrier.once()
     return {"sent": done.sent, "received": done.received}
 
 

@@ -1,8 +1,8 @@
 """The first stage: passages that may be meant, by words and by vectors, and what stands beside."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from agent_mem.recall.features import Sense
 from agent_mem.recall.frequencies import Corpus
+from agent_mem.recall.matching import Match, rungs
 from agent_mem.recall.meaning import Meant
 from agent_mem.recall.passages import Passage
 from agent_mem.recall.query import Query
@@ -101,15 +102,21 @@ def by_words(
     most = WIDER * CANDIDATES
     postings = sum(corpus.frequencies.get(term, 0) for term in query.terms)
     few = postings <= CHEAP
-    for words, fit in [(either(query.terms), postings)] if few else rungs(query.terms, corpus):
+    either = [(Match(query.terms, query.terms), postings)]
+    for match, fit in either if few else rungs(query.terms, corpus):
         name = "passages.matching" if fit <= CHEAP else "passages.latest_matching"
-        params = {"match": matching(query, words), "limit": most, **filters}
+        asked = replace(match, phrases=joined(query.phrases), excluded=joined(query.excluded))
+        params = {**asked.params(corpus), "limit": most, **filters}
         for row in (yield store.query(name, **params)):
             found.setdefault(row["n"], row)
         if len(found) >= most:
             break
     rows = list(found.values())
     return rows if few else sorted(rows, key=lambda row: -corpus.bm25(row["terms"].split()))
+
+
+def joined(phrases: Iterable[Sequence[str]]) -> list[str]:
+    return [" ".join(phrase) for phrase in phrases]
 
 
 def by_time(store: Store, query: Query, filters: Mapping[str, Any]) -> Transaction[list[Row]]:
@@ -123,31 +130,6 @@ def by_time(store: Store, query: Query, filters: Mapping[str, Any]) -> Transacti
             "until": min(until, filters["until"]),
         }
     return (yield store.query("passages.newest", limit=CANDIDATES, **filters))
-
-
-def rungs(words: Sequence[str], corpus: Corpus) -> Iterator[tuple[str, int]]:
-    """Climb from all words to any, the rarest first; tell how many passages may fit each rung."""
-    counted = sorted((corpus.frequencies.get(word, 0), word) for word in words)
-    rarest = [word for _, word in counted]
-    yield " AND ".join(map(quoted, rarest)), counted[0][0]
-    for i, (count, word) in enumerate(counted[:-1], 1):
-        yield f"{quoted(word)} AND ({either(rarest[i:])})", count
-    yield from ((quoted(word), count) for count, word in counted)
-
-
-def either(words: Iterable[str]) -> str:
-    return " OR ".join(map(quoted, words))
-
-
-def quoted(words: str) -> str:
-    return f'"{words}"'
-
-
-def matching(query: Query, words: str) -> str:
-    """Write the full-text query: every phrase, some of the words, none of what is excluded."""
-    phrases = [quoted(" ".join(phrase)) for phrase in query.phrases]
-    excluded = [quoted(" ".join(phrase)) for phrase in query.excluded]
-    return " NOT ".join([f"({' AND '.join([*phrases, f'({words})'])})", *excluded])
 
 
 def by_meaning(store: Store, keys: Sequence[int]) -> Transaction[list[int]]:
@@ -168,20 +150,19 @@ def spread(matched: Iterable[Row]) -> list[Row]:
     return kept[:CANDIDATES]
 
 
+ENDS: Final = ("earlier", "later")
 Links = dict[int | None, tuple[int | None, int | None]]
 
 
 def linked(store: Store, found: Iterable[int]) -> Transaction[Links]:
     """Find what stands one and two places before and after in the same session."""
-    links: Links = {}
-    for row in (yield store.query("passages.links", among=list(found))):
-        n, before, after = row["n"], row["previous"], row["next"]
-        links[n] = (before, after)
-        links.setdefault(before, (row["earlier"], n))
-        links.setdefault(after, (n, row["later"]))
-        # A link that one of two neighbours has is enough for the ranking.
-        for end in (row["earlier"], row["later"]):
-            links.setdefault(end, (None, None))
+    rows = yield store.query("passages.links", among=list(found))
+    links: Links = {row["n"]: (row["previous"], row["next"]) for row in rows}
+    for row in rows:
+        links.setdefault(row["previous"], (row["earlier"], row["n"]))
+        links.setdefault(row["next"], (row["n"], row["later"]))
+    # A link that one of two neighbours has is enough for the ranking.
+    links |= {row[end]: (None, None) for row in rows for end in ENDS if row[end] not in links}
     links.pop(None, None)
     return links
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from agent_mem.recall.index import embedded
 from agent_mem.recall.passages import split
-from agent_mem.recall.vectors import Vector, quantised
+from agent_mem.recall.vectors import Vector, quantised, written
 from agent_mem.records import FINDABLE
 from agent_mem.records.record import Findable, Record
 from agent_mem.storage.statements import Row, Transaction
@@ -75,7 +75,8 @@ def waiting(store: Store, model: str) -> Transaction[int]:
 
 
 class Waiting(NamedTuple):
-    ticket: int
+    key: Row
+    """Its `ticket`, and its `digest`: where they are others by now, so is its text."""
     text: str | None
     """None if the passage is gone, or cannot be read."""
 
@@ -103,7 +104,7 @@ async def embed_some(
     found = await store.engine.read(reading(store, model, most, share))
     texts = [item.text for item in found if item.text is not None]
     made = iter(await embed(texts) if texts else ())
-    done = [(item.ticket, None if item.text is None else next(made)) for item in found]
+    done = [(item.key, None if item.text is None else next(made)) for item in found]
     if done:
         await store.engine.write(keeping(store, model, done))
     return len(done)
@@ -114,7 +115,7 @@ def reading(
 ) -> Transaction[list[Waiting]]:
     """Read the texts of what waits, each as it is embedded: with who said it in front."""
     params = {"model": model, "limit": most, "share": share.number, "shares": share.of}
-    rows = yield store.query("memory_index.queued", **params)
+    rows = yield store.query("memory_index.queued", **params, after=-1)
     known: dict[str, Findable | None] = {}
     found: list[Waiting] = []
     for row in rows:
@@ -122,7 +123,7 @@ def reading(
         if key is not None and key not in known:
             known[key] = yield from findable(store, row)
         about = known[key] if key is not None else None
-        found.append(Waiting(row["ticket"], text_of(about, row["part"] or 0)))
+        found.append(Waiting(row, text_of(about, row["part"] or 0)))
     return found
 
 
@@ -145,21 +146,24 @@ def text_of(about: Findable | None, part: int) -> str | None:
 
 
 def keeping(
-    store: Store, model: str, done: Sequence[tuple[int, Embedded | None]]
+    store: Store, model: str, done: Sequence[tuple[Row, Embedded | None]]
 ) -> Transaction[None]:
     """Keep the vectors of what is still as it was when it was read."""
-    for ticket, made in done:
-        taken = yield store.query("memory_index.take", ticket=ticket)
+    for key, made in done:
+        same = {"ticket": key["ticket"], "digest": key["digest"]}
+        taken = yield store.query("memory_index.take", model=model, **same)
         if taken and made:
-            yield from keeping_one(store, model, taken[0]["n"], made)
+            yield from keeping_one(store, model, {**key, "n": taken[0]["n"]}, made)
     yield store.query("memory_index.finish", model=model)
 
 
-def keeping_one(store: Store, model: str, n: int, made: Embedded) -> Transaction[None]:
-    vector = quantised(made.vector[np.newaxis])[0].tobytes()
-    yield store.query("memory_index.put", model=model, n=n, vector=vector)
+def keeping_one(store: Store, model: str, key: Row, made: Embedded) -> Transaction[None]:
+    of = {"model": model, "n": key["n"], "digest": key["digest"]}
+    vector = quantised(made.vector[np.newaxis])[0]
+    kept = vector.tobytes() if store.engine.dialect == "sqlite" else written(vector)
+    yield store.query("memory_index.put", **of, vector=kept)
     if made.tokens is not None:
-        yield store.query("memory_index.put_tokens", n=n, model=model, tokens=made.tokens)
+        yield store.query("memory_index.put_tokens", **of, tokens=made.tokens)
 
 
 def forgetting(store: Store, model: str) -> Transaction[None]:

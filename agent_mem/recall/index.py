@@ -5,6 +5,7 @@ from zlib import crc32
 
 from agent_mem.recall.passages import describe, split
 from agent_mem.records.record import Findable, Record
+from agent_mem.storage.shelf import shelving
 from agent_mem.storage.statements import Row, Statement, Transaction
 from agent_mem.storage.store import Store
 
@@ -27,6 +28,17 @@ def indexing(store: Store, record: Record) -> Transaction[None]:
         yield store.query("passages.drop", n=old["n"])
         yield from unembedded(store, old["n"])
     yield store.query("passages.resize", passages=passages, terms=terms)
+
+
+def indexing_there(store: Store, record: Record) -> Transaction[None]:
+    """Index a record on the server, in the transaction that writes it."""
+    about = record.findable()
+    if about is None:
+        return
+    texts = [] if record.deleted_at else [about.text[i:j] for i, j in split(about.text)]
+    made = {"made": record.created_at}
+    rows = [{"part": n, **made, **row(record, about, text)} for n, text in enumerate(texts)]
+    yield from shelving(store, [record.id], rows)
 
 
 def putting(store: Store, new: dict[str, Any], old: Row | None) -> Transaction[None]:

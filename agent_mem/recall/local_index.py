@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from glob import escape
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from anyio.to_thread import run_sync
 
@@ -32,22 +32,6 @@ WORTH: Final = 1_000
 """Changes that are not in the file, from which on it is written again …"""
 SHARE: Final = 4
 """… if they are this part of those that are: each row is then written only some times."""
-
-
-class VectorIndex(Protocol):
-    """The vectors of one model, searched by cosine, as part of a transaction."""
-
-    def nearest(
-        self, store: Store, asked: Vector, filters: Mapping[str, Any], limit: int
-    ) -> Transaction[list[Near]]:
-        """Find the passages that a request's filters allow, the highest cosine first."""
-        ...
-
-    def cosines(
-        self, store: Store, asked: Vector, keys: Sequence[int]
-    ) -> Transaction[dict[int, float]]:
-        """Compare some passages; those that have no vector are left out."""
-        ...
 
 
 class LocalIndex:

@@ -5,9 +5,10 @@ built-in vectors, where it is not told more.
 """
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,9 +25,11 @@ from agent_mem.errors import (
 from agent_mem.recall.builtin import Builtin
 from agent_mem.recall.embedding import Source, forgetting, models
 from agent_mem.recall.feeding import Seen, unseen
-from agent_mem.recall.local_index import LocalIndex, VectorIndex
+from agent_mem.recall.local_index import LocalIndex
+from agent_mem.recall.pgvector import ServerIndex
 from agent_mem.recall.remote import Remote
 from agent_mem.recall.space import FEW, Space
+from agent_mem.recall.vector_index import VectorIndex
 from agent_mem.recall.vectors import Vector
 from agent_mem.recall.words import terms
 from agent_mem.storage.lock import FileLock
@@ -60,6 +63,26 @@ class Meant:
         return [term for word in self.words for term in terms(word)]
 
 
+Spaced = Callable[[Source, str], Space]
+"""Makes the space of what makes vectors; the name is that of its lock."""
+
+
+def on_file(store: Store, path: Path, opened: ExitStack) -> Spaced:
+    """Have the vectors searched by this process, and embedded by one of those on a file."""
+
+    def space(source: Source, name: str) -> Space:
+        files = (path.with_name(f"{path.name}.{lock}.lock") for lock in (name, "embedding"))
+        locks = [opened.enter_context(closing(FileLock(file))) for file in files]
+        return Space(store, source, partial(LocalIndex, path=path), *(k.if_free for k in locks))
+
+    return space
+
+
+def on_server(store: Store) -> Spaced:
+    """Have the vectors searched by the server, and embedded by whoever comes first."""
+    return lambda source, _: Space(store, source, ServerIndex)
+
+
 class Meaning:
     """The models that are set: the built-in one, and that of an endpoint beside it.
 
@@ -67,12 +90,7 @@ class Meaning:
     the endpoint's are complete, and where the endpoint does not answer.
     """
 
-    def __init__(self, store: Store, path: Path, settings: Settings, opened: ExitStack) -> None:
-        def space(source: Source, name: str) -> Space:
-            files = (path.with_name(f"{path.name}.{lock}.lock") for lock in (name, "embedding"))
-            locks = [opened.enter_context(closing(FileLock(file))) for file in files]
-            return Space(store, path, source, *locks)
-
+    def __init__(self, store: Store, settings: Settings, spaced: Spaced) -> None:
         self._store = store
         self.near: Space | None = None
         """The space of the built-in encoder."""
@@ -81,26 +99,27 @@ class Meaning:
         self._builtin = Builtin()
         self._remote: Remote | None = None
         if settings.embedder != "none":
-            self.near = space(self._builtin, "embedding")
+            self.near = spaced(self._builtin, "embedding")
         if settings.embedder not in {"none", "builtin"}:
             self._remote = Remote(settings)
-            self.far = space(self._remote, "endpoint")
+            self.far = spaced(self._remote, "endpoint")
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, store: Store, path: Path, settings: Settings) -> AsyncGenerator["Meaning"]:
+    async def open(
+        cls, store: Store, settings: Settings, spaced: Spaced
+    ) -> AsyncGenerator["Meaning"]:
         """Get ready to load; nothing is loaded yet.
 
         Raises:
             InvalidInput: the endpoint's address cannot be one.
         """
-        with ExitStack() as opened:
-            meaning = cls(store, path, settings, opened)
-            try:
-                yield meaning
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await meaning._close()
+        meaning = cls(store, settings, spaced)
+        try:
+            yield meaning
+        finally:
+            with anyio.CancelScope(shield=True):
+                await meaning._close()
 
     @property
     def spaces(self) -> list[Space]:
@@ -135,7 +154,7 @@ class Meaning:
         words = tuple(made.words[i] for i in read)
         return Meant(index, vector, near.model, made.tokens[read].astype(np.float32), words)
 
-    async def _asked(self, text: str) -> tuple[LocalIndex, Vector] | None:
+    async def _asked(self, text: str) -> tuple[VectorIndex, Vector] | None:
         """Ask the endpoint, if it has embedded all that is to be found."""
         if not (self._remote and self.far and self.far.index and self.far.serves):
             return None

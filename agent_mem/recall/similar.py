@@ -5,7 +5,9 @@ from itertools import accumulate
 from typing import Final
 from uuid import UUID
 
-from agent_mem.recall.candidates import CANDIDATES, either, quoted
+from agent_mem.recall.candidates import CANDIDATES
+from agent_mem.recall.frequencies import Corpus
+from agent_mem.recall.matching import Match
 from agent_mem.recall.query import parse
 from agent_mem.recall.search import Request
 from agent_mem.recall.words import terms
@@ -19,6 +21,8 @@ SIMILAR: Final = 0.6
 MOST_SIMILAR: Final = 5
 LONGEST: Final = 8
 """How many of its longest words find what is like a memory."""
+ALIKE: Final = Corpus({}, 1, 0)
+"""Words that all tell as much."""
 POSTINGS: Final = 1_000
 """Passages that full text may rank for it; whoever writes a memory waits."""
 
@@ -30,12 +34,13 @@ def resembling(store: Store, memory: Memory) -> Transaction[list[Memory]]:
         return []
     # Long words are rare (Zipf 1935), so few passages have one of them.
     longest = sorted(words, key=len)[-LONGEST:]
-    counted = yield store.query("passages.frequencies", terms=longest)
+    match = telling((yield store.query("passages.frequencies", terms=longest)))
+    if match is None:
+        return []
     request = Request("", kinds=("memory",), project=memory.project)
     filters = request.filters(parse("", now()))
-    rows = yield store.query(
-        "passages.matching", match=telling(counted), limit=CANDIDATES, **filters
-    )
+    asked = {**match.params(ALIKE), "limit": CANDIDATES, **filters}
+    rows = yield store.query("passages.matching", **asked)
     near = {row["record_id"]: None for row in rows if within(row["terms"], words) >= SIMILAR}
     found: list[Memory] = []
     for key in list(near)[:MOST_SIMILAR]:
@@ -44,12 +49,15 @@ def resembling(store: Store, memory: Memory) -> Transaction[list[Memory]]:
     return found
 
 
-def telling(counted: Sequence[Row]) -> str:
-    """Write the full-text query for the rarest of some words; where all are common, for all."""
+def telling(counted: Sequence[Row]) -> Match | None:
+    """Ask for the rarest of some words; where all are common, for all; None if there are none."""
     rarest = sorted((row["doc"], row["term"]) for row in counted)
+    words = [word for _, word in rarest]
     sums = accumulate(count for count, _ in rarest)
-    few = [word for (_, word), postings in zip(rarest, sums, strict=True) if postings <= POSTINGS]
-    return either(few) or " AND ".join(quoted(word) for _, word in rarest) or quoted("")
+    few = [word for word, postings in zip(words, sums, strict=True) if postings <= POSTINGS]
+    if few:
+        return Match(few, few)
+    return Match(words[:1], words, len(words)) if words else None
 
 
 def within(some: str, others: set[str]) -> float:

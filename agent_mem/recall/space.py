@@ -1,9 +1,8 @@
-"""The vectors of one model: what this process does for them, beside all others on the same file."""
+"""The vectors of one model: what this process does for them, beside all others that have them."""
 
 import logging
-from collections.abc import Generator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
 import anyio
@@ -24,8 +23,7 @@ from agent_mem.recall.embedding import (
     waiting,
 )
 from agent_mem.recall.feeding import Feeding, Seen, unseen
-from agent_mem.recall.local_index import LocalIndex
-from agent_mem.storage.lock import FileLock
+from agent_mem.recall.vector_index import VectorIndex
 from agent_mem.storage.store import Store
 
 logger = logging.getLogger(__name__)
@@ -42,21 +40,35 @@ SAMPLE: Final = "."
 """What is embedded to learn how long a model's vectors are."""
 
 
+Turn = Callable[[], AbstractContextManager[bool]]
+"""What one process does at a time: it tells whether this one may."""
+
+
+def anyone() -> AbstractContextManager[bool]:
+    """Let several do the same: what one of them writes is what another would."""
+    return nullcontext(True)
+
+
 class Space:
     """One model at work in this process.
 
     Args:
         store: where the vectors are.
-        path: the database file, beside which the index is.
         source: what makes the vectors.
+        indexed: makes the index of a model, by its name and its vectors' length.
         working: held by the process that embeds for this model.
         saving: held by the process that writes an index, of whichever model.
     """
 
     def __init__(
-        self, store: Store, path: Path, source: Source, working: FileLock, saving: FileLock
+        self,
+        store: Store,
+        source: Source,
+        indexed: Callable[[str, int], VectorIndex],
+        working: Turn = anyone,
+        saving: Turn = anyone,
     ) -> None:
-        self.index: LocalIndex | None = None
+        self.index: VectorIndex | None = None
         self.complete = False
         """All passages have been embedded once."""
         self.waits = 0
@@ -64,8 +76,8 @@ class Space:
         self.error: AgentMemError | None = None
         """What has kept this process from it, the last time."""
         self._store = store
-        self._path = path
         self._source = source
+        self._indexed = indexed
         self._working = working
         self._saving = saving
         self._turn = anyio.Lock()
@@ -104,9 +116,9 @@ class Space:
         async with self._turn:
             with self._remembering():
                 index = await self._look(self.index or await self._load())
-                with self._working.if_free() as mine:
+                with self._working() as mine:
                     done = await self._embed(index, batch, most, seen) if mine else 0
-                with self._saving.if_free() as mine:
+                with self._saving() as mine:
                     if mine:
                         await index.save(self._store)
                 await self._look(index)
@@ -153,14 +165,14 @@ class Space:
         with self._remembering():
             await self._measured()
 
-    async def _load(self) -> LocalIndex:
+    async def _load(self) -> VectorIndex:
         """Register the model if it is a new one, and load its index."""
         model = await self._source.open()
         known = (await self._store.engine.read(models(self._store))).get(model)
         dim = known.dim if known else await self._measured()
         if known is None:
             await self._store.engine.write(registering(self._store, model, dim))
-        index = LocalIndex(model, dim, self._path)
+        index = self._indexed(model, dim)
         await index.load(self._store)
         self.index = index
         return index
@@ -169,7 +181,7 @@ class Space:
         (sample,) = await self._source.embed([SAMPLE])
         return len(sample.vector)
 
-    async def _look(self, index: LocalIndex) -> LocalIndex:
+    async def _look(self, index: VectorIndex) -> VectorIndex:
         """Take in what any process has done; give the index that counts now."""
         known = (await self._store.engine.read(models(self._store))).get(index.model)
         if known is None or known.dim != index.dim:  # it was forgotten, or made anew
@@ -179,7 +191,7 @@ class Space:
         self.waits = await self._store.engine.read(waiting(self._store, index.model))
         return index
 
-    async def _embed(self, index: LocalIndex, batch: int, most: float, seen: Seen) -> int:
+    async def _embed(self, index: VectorIndex, batch: int, most: float, seen: Seen) -> int:
         of = self.waits
 
         def told(done: int) -> None:

@@ -43,6 +43,11 @@ def quantised(vectors: Vector) -> NDArray[np.int8]:
     return np.rint(vectors * (127 / np.maximum(longest, 1e-30))).astype(np.int8)
 
 
+def written(vector: NDArray[Any]) -> str:
+    """Write a vector as pgvector reads it."""
+    return f"[{','.join(map(str, vector.tolist()))}]"
+
+
 def signs(rows: NDArray[Any]) -> NDArray[np.uint64]:
     """Pack the signs of each row into words of 64 bits: an array of (words, rows)."""
     packed = np.packbits(rows > 0, axis=1)

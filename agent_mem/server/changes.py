@@ -19,6 +19,7 @@ from mcp.types import (
 
 from agent_mem.errors import AgentMemError, StorageError
 from agent_mem.server.opening import Opening
+from agent_mem.storage.changed import changed, last_change
 
 if TYPE_CHECKING:
     from agent_mem.storage.store import Store
@@ -93,8 +94,8 @@ class Changes(InMemorySubscriptionBus):
         """Tell once what changed after a place in the list; returns the new place."""
         latest = await last_change(store)
         if latest != place:
-            for row in await store.rows("local.changed_since", n=place):
-                await self.updated(row["uri"])
+            for uri in await changed(store, place, latest):
+                await self.updated(uri)
         return latest
 
     async def updated(self, uri: str) -> None:
@@ -102,8 +103,3 @@ class Changes(InMemorySubscriptionBus):
         await self.publish(ResourceUpdated(uri=uri))
         if session := self._subscribers.get(uri):
             await session.send_resource_updated(uri)
-
-
-async def last_change(store: "Store") -> int:
-    (row,) = await store.rows("local.last_change")
-    return row["n"]

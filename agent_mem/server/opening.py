@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 class Opening:
     """Opens the app at the first call, and gives the same to all that follow."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, direct: bool = False) -> None:
+        """Open nothing yet.
+
+        Args:
+            settings: where the memory is, and whose.
+            direct: work on the server itself, without a file.
+        """
         self._settings = settings
+        self._direct = direct
         self._stack = AsyncExitStack()
         self._lock = anyio.Lock()
         self._app: App | None = None
@@ -30,8 +37,8 @@ class Opening:
             if self._app is None:
                 # Loaded here, so that discovery does not wait for it.
                 module = await run_sync(import_module, "agent_mem.app")
-                opened = module.open_app(self._settings)
-                self._app = await self._stack.enter_async_context(opened)
+                opened = module.open_direct if self._direct else module.open_app
+                self._app = await self._stack.enter_async_context(opened(self._settings))
                 self._opened.set()
             return cast("App", self._app)
 

@@ -28,16 +28,17 @@ GRACE = 0.8
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-async def serve(settings: Settings, wire: int) -> None:
+async def serve(settings: Settings, wire: int, direct: bool) -> None:
     """Serve until stdin closes or a signal comes.
 
     Args:
         settings: where the memory is, and whose.
         wire: the descriptor that the client reads; nothing else in this process writes to it.
+        direct: work on the server itself, without a file.
     """
     logging.basicConfig(stream=sys.stderr, level=settings.log_level)
     stdout = TextIOWrapper(os.fdopen(wire, "wb"), encoding="utf-8")
-    async with Opening(settings) as opening, anyio.create_task_group() as tasks:
+    async with Opening(settings, direct=direct) as opening, anyio.create_task_group() as tasks:
         changes = Changes(opening)
         if sys.platform != "win32":  # pragma: no branch - there the loop hears no signals, and
             tasks.start_soon(leave_on_signal, opening)  # cli/serve.py ends the process at once

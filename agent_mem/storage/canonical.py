@@ -12,7 +12,7 @@ from typing import Final
 from agent_mem.records import RECORDS
 from agent_mem.records.record import uuid7
 from agent_mem.storage.migrations import migrating, pending, steps
-from agent_mem.storage.statements import Statement, Transaction, queries
+from agent_mem.storage.statements import Row, Statement, Transaction, queries
 
 TEXT: Final = re.compile(r"^(\s+|ALTER TABLE \w+ ADD COLUMN )(\w+ text)\b(?! ARRAY)", re.MULTILINE)
 POLICY: Final = "owner = nullif(current_setting('agent_mem.owner', true), '')"
@@ -61,3 +61,21 @@ def protecting(table: str) -> Iterator[str]:
 def enrolling(owner: str) -> Transaction[None]:
     ids: Mapping[str, object] = {"owner": owner, "origin": uuid7(), "epoch": uuid7()}
     yield Statement(queries("postgres")["canonical.enrol"], ids)
+
+
+def extension() -> Transaction[Row]:
+    """Look for pgvector, and for the table that needs it."""
+    (state,) = yield Statement(queries("postgres")["memory_index.extension"], {})
+    return state
+
+
+def extending() -> Transaction[None]:
+    """Make pgvector: mostly only a superuser may."""
+    yield Statement(queries("postgres")["memory_index.extend"], {})
+
+
+def vectors() -> Transaction[None]:
+    """Make the table of the vectors."""
+    yield Statement(queries("postgres")["memory_index.found"], {})
+    for sql in protecting("memory_index"):
+        yield Statement(sql, {})

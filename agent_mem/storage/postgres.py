@@ -3,29 +3,25 @@
 import asyncio
 import json
 import re
-import ssl
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
 from typing import Any, Final, TypeVar
 
-import asyncpg as untyped  # pyright: ignore[reportMissingTypeStubs] - it has none
-
-from agent_mem.errors import (
-    InvalidInput,
-    RowRefused,
-    ServerRefused,
-    ServerUnreachable,
-    StorageError,
-    StorageFull,
+from agent_mem.errors import RowRefused, ServerRefused, StorageError
+from agent_mem.storage.canonical import (
+    enrolling,
+    extending,
+    extension,
+    founding,
+    stale,
+    vectors,
 )
-from agent_mem.storage.canonical import enrolling, founding, stale
-from agent_mem.storage.server_address import AUTHORITY, encryption, understood
+from agent_mem.storage.postgres_errors import asyncpg, permitted, sensible, wrapped
+from agent_mem.storage.server_address import encryption, understood
 from agent_mem.storage.statements import Dialect, Row, Statement, Transaction, queries
 
 T = TypeVar("T")
-
-asyncpg: Any = untyped
 
 PATIENCE: Final = 30.0
 """Seconds that a statement may take, and a connection to be made."""
@@ -34,17 +30,6 @@ SCHEMA: Final = "agent_mem"
 CHANNEL: Final = "agent_mem"
 ATTEMPTS: Final = 5
 """How often it is tried to make the tables beside others that do the same."""
-UNKNOWN: Final = frozenset({"42703", "42P01"})
-"""A column or a table is missing."""
-OTHERS: Final = (
-    " These are not the tables that this agent-mem knows: update it, if a newer one has changed"
-    " them. Nothing is lost."
-)
-OWNED: Final = (
-    "The tables there are missing, or older than this agent-mem, and this role may not change"
-    " them: let the role that owns them run `agent-mem sync` once."
-)
-LOST: Final = re.compile(r"connection is closed|connection_lost|released back to the pool")
 NAMED: Final = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 
 Connection = Any
@@ -59,49 +44,6 @@ def numbered(sql: str) -> tuple[str, tuple[str, ...]]:
     return NAMED.sub(lambda match: places[match[1]], sql), names
 
 
-@contextmanager
-def wrapped() -> Generator[None]:
-    """Turn the driver's errors into ours, once."""
-    try:
-        yield
-    except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
-        said = str(error).rstrip(".") or "it does not answer"
-        if LOST.search(said):
-            said = "the connection was lost"  # it would name a method of the driver
-        if isinstance(error, ssl.SSLError) or "SSL" in said:
-            raise ServerRefused(f"No safe connection to PostgreSQL: {said}.") from error
-        raise ServerUnreachable(f"PostgreSQL cannot be reached: {said}.") from error
-    except asyncpg.PostgresError as error:
-        advice = OTHERS if error.sqlstate in UNKNOWN else ""
-        raise cause(error.sqlstate)(f"PostgreSQL: {str(error).rstrip('.')}.{advice}") from error
-
-
-@contextmanager
-def permitted() -> Generator[None]:
-    """Say what to do where the tables are due for a change that the role may not make."""
-    try:
-        yield
-    except ServerRefused as error:
-        if not isinstance(error.__cause__, asyncpg.InsufficientPrivilegeError):
-            raise
-        raise ServerRefused(f"{error} {OWNED}") from error.__cause__
-
-
-def cause(code: str) -> type[StorageError]:
-    """Choose what an error of the server is to us, by its class (appendix A of its manual)."""
-    kinds: dict[str, type[StorageError]] = {
-        "08": ServerUnreachable,
-        "22": RowRefused,
-        "23": RowRefused,
-        "28": ServerRefused,
-        "3D": ServerRefused,
-        "42": ServerRefused,
-        "53": ServerUnreachable,
-        "57": ServerUnreachable,
-    }
-    return StorageFull if code == "53100" else kinds.get(code[:2], StorageError)
-
-
 async def drive(connection: Connection, transaction: Transaction[T]) -> T:
     """Run what a transaction yields, until it returns."""
     try:
@@ -114,7 +56,8 @@ async def drive(connection: Connection, transaction: Transaction[T]) -> T:
 
 async def execute(connection: Connection, statement: Statement) -> list[Row]:
     sql, names = numbered(statement.sql)
-    return await connection.fetch(sql, *(statement.params[name] for name in names))
+    values = (statement.params[name] for name in names)
+    return await connection.fetch(sql, *values, timeout=statement.patience)
 
 
 async def transact(
@@ -166,6 +109,8 @@ class Postgres:
     def __init__(self, pool: Connection, owner: str) -> None:
         self.owner = owner
         self._pool = pool
+        self.vectors = False
+        """The server has pgvector."""
         self._path = SCHEMA
 
     @classmethod
@@ -181,7 +126,7 @@ class Postgres:
             pool = await connect(url)
         try:
             engine = cls(pool, owner)
-            await engine.found()
+            await engine.extend(new=await engine.found())
             yield engine
         finally:
             pool.terminate()
@@ -215,12 +160,13 @@ class Postgres:
             with suppress(asyncpg.InterfaceError):  # it has broken off by itself
                 connection.terminate()
 
-    async def found(self) -> None:
-        """Bring the tables up to date, beside others that may do the same."""
-        left = ATTEMPTS
+    async def found(self) -> bool:
+        """Bring the tables up to date, beside others that may do the same; tell if it was due."""
+        left, due = ATTEMPTS, False
         while True:
             try:
                 if await self.write(stale()):
+                    due = True
                     with permitted():
                         await self.write(founding())
                 await self.write(enrolling(self.owner))
@@ -230,7 +176,21 @@ class Postgres:
                 if not left:
                     raise
             else:
-                return
+                return due
+
+    async def extend(self, *, new: bool) -> None:
+        """Use pgvector, which is made with the tables if this role may: all else goes without."""
+        state = await self.read(extension())
+        if new and not state["path"] and state["available"]:
+            with suppress(StorageError):
+                await self.write(extending())
+            state = await self.read(extension())
+        if state["path"]:
+            self._path = f"{SCHEMA}, {state['path']}"
+            if not state["found"] and state["may_found"]:
+                with suppress(RowRefused, ServerRefused):  # another has made it meanwhile
+                    await self.write(vectors())
+            self.vectors = (await self.read(extension()))["found"]
 
     async def _run(self, transaction: Transaction[T], **how: Any) -> T:  # noqa: ANN401 - the driver's
         with wrapped():
@@ -259,22 +219,3 @@ async def connect(url: str) -> Connection:
     )
     async with pool.acquire():  # only this reads the address
         return pool
-
-
-@contextmanager
-def sensible() -> Generator[None]:
-    """Say what is wrong with an address, without the password in it."""
-    try:
-        yield
-    except OSError:  # a certificate's is a ValueError, too
-        raise
-    except asyncpg.ClientConfigurationError as error:
-        why = f"{error}."
-        if "root certificate" in why:  # and which file it has looked for
-            why = f"it asks for a checked certificate, and no authority is named: {AUTHORITY}"
-        raise InvalidInput(f"AGENT_MEM_SERVER cannot be used: {why}") from None
-    except ValueError:  # which may quote all of it
-        raise InvalidInput(
-            "AGENT_MEM_SERVER is no address of a PostgreSQL: write"
-            " postgresql://name:password@host:5432/database, and %2F for a slash in the password."
-        ) from None

@@ -55,6 +55,8 @@ CAUSES = {
 def encode(value: object) -> object:
     """Write a value as SQLite keeps it; times in UTC at one precision, since it compares text."""
     match value:
+        case str() | int() | float() | None:  # most are
+            return value
         case datetime():
             return value.astimezone(UTC).isoformat(timespec="microseconds")
         case UUID():

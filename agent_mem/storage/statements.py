@@ -6,6 +6,7 @@ A block starts with a line of its own and ends at the next:
     -- migrate 2 sqlite --       a step for one database only
     -- query by_topic --         a statement, with a sentence that says what it is for
     -- part allowed --           what several queries of this file share, as `{allowed}`
+    -- part among postgres --    the same, as one database says it
 """
 
 import re
@@ -26,6 +27,8 @@ class Statement(NamedTuple):
 
     sql: str
     params: Mapping[str, Any]
+    patience: float | None = None
+    """Seconds that a server may take for it, if more than for others."""
 
 
 Transaction: TypeAlias = Generator[Statement, list[Row], T]
@@ -72,12 +75,18 @@ def parse(file: str, text: str) -> list[Block]:
 @cache
 def queries(dialect: Dialect) -> dict[str, str]:
     """Name every query that this database understands: `file.name` to its text."""
-    parts = {(b.file, b.name): b.text for b in blocks() if b.verb == "part"}
+    mine = [block for block in blocks() if block.dialect in (None, dialect)]
+    parts = {(block.file, block.name): block.text for block in mine if block.verb == "part"}
     return {
-        f"{block.file}.{block.name}": PART.sub(lambda m, b=block: parts[b.file, m[1]], block.text)
-        for block in blocks()
-        if block.verb == "query" and block.dialect in (None, dialect)
+        f"{block.file}.{block.name}": whole(block.text, block.file, parts)
+        for block in mine
+        if block.verb == "query"
     }
+
+
+def whole(text: str, file: str, parts: Mapping[tuple[str, str], str]) -> str:
+    """Put in the parts of a text, and theirs."""
+    return PART.sub(lambda match: whole(parts[file, match[1]], file, parts), text)
 
 
 @cache
@@ -169,13 +178,15 @@ def push(model: type[Record]) -> str:
     """Write rows to the server, later ones only, each with the next version (PostgreSQL).
 
     The update of the feed holds its row until the commit, so versions are handed out in the order
-    of commits: who reads up to one has seen all below it.
+    of commits: who reads up to one has seen all below it. Its clock goes on from the rows (`seen`),
+    so that what is written on the server itself is later than they are.
     """
     names = [name for name in model.model_fields if name not in ("owner", "ver")]
     changes = ", ".join(f"{n} = excluded.{n}" for n in (*names[1:], "ver"))
     given = ", ".join(f"x.{name}" for name in names)
     return (
-        "WITH bump AS (UPDATE feed SET ver = ver + :n WHERE owner = :owner RETURNING ver) "  # noqa: S608 - our own names
+        "WITH bump AS (UPDATE feed SET ver = ver + :n, clock = greatest(clock, :seen) "  # noqa: S608 - our own names
+        "WHERE owner = :owner RETURNING ver) "
         f"INSERT INTO {model.TABLE} AS m (owner, {', '.join(names)}, ver) "
         f"SELECT :owner, {given}, bump.ver - :n + x.ordinality FROM bump CROSS JOIN "
         f"jsonb_populate_recordset(CAST(NULL AS {model.TABLE}), CAST(:rows AS jsonb)) "

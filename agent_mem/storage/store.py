@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol, TypeVar, get_origin
@@ -111,27 +111,43 @@ class Store:
         return (yield from self._writing(record.model_copy(update={"ver": seen["ver"]})))
 
     def taking(self, record: Record) -> Transaction[bool]:
-        """Write one row that came from the server, if none as late is there; it does not wait."""
-        yield self.query("local.advance", hlc=record.hlc)
-        return (yield from self._keeping(record))
+        """Write one row that came from the server, if none as late is there; it does not wait.
+
+        Whoever takes some, advances the clock first, and tells the others of all at the end.
+        """
+        if not (yield from self._replacing(record)):
+            return False
+        yield from self.index(self, record)
+        return True
 
     def _writing(self, record: Record) -> Transaction[bool]:
         """Write one row, and only if it is the later one, its index and its outbox entry."""
         if not (yield from self._keeping(record)):
             return False
-        if self.engine.dialect == "sqlite":  # the server is what others follow
+        if self.engine.dialect == "sqlite":
             key = {"record": record.TABLE, "id": record.id}
             yield self.query("local.mark_dirty", **key, hlc=record.hlc)
+        else:  # the server is what others follow
+            yield self.query("sync.announce")
         return True
 
     def _keeping(self, record: Record) -> Transaction[bool]:
         """Write one row, if it is the later one, and its index; tell the processes on this file."""
-        upsert = statements.upsert(type(record)) + " RETURNING id"
-        if not (yield Statement(upsert, record.model_dump())):
+        if not (yield from self._replacing(record)):
             return False
         if self.engine.dialect == "sqlite":
-            for uri in record.uris():
-                yield self.query("local.note_change", uri=uri)
-            yield self.query("local.trim_changes", keep=CHANGES_KEPT)
+            yield from self.telling([record])
         yield from self.index(self, record)
         return True
+
+    def telling(self, records: Sequence[Record]) -> Transaction[None]:
+        """Tell the processes on this file what is another now."""
+        uris = list(dict.fromkeys(uri for record in records for uri in record.uris()))
+        if uris:
+            yield self.query("local.note_changes", uris=uris)
+            yield self.query("local.trim_changes", keep=CHANGES_KEPT)
+
+    def _replacing(self, record: Record) -> Transaction[bool]:
+        """Write one row, if it is the later one."""
+        upsert = statements.upsert(type(record)) + " RETURNING id"
+        return bool((yield Statement(upsert, record.model_dump())))

@@ -65,9 +65,9 @@ SELECT count(*) AS n FROM outbox WHERE owner = :owner;
 -- Forget that a row waits, because it is gone.
 DELETE FROM outbox WHERE owner = :owner AND record = :record AND id = :id;
 
--- query note_change sqlite --
--- Tell the other processes which resource is another now.
-INSERT INTO changes (uri) VALUES (:uri);
+-- query note_changes sqlite --
+-- Tell the other processes which resources are others now.
+INSERT INTO changes (uri) SELECT value FROM json_each(:uris);
 
 -- query trim_changes sqlite --
 -- Keep the last thousands: a process looks several times a second.
@@ -76,6 +76,10 @@ DELETE FROM changes WHERE n <= (SELECT max(n) FROM changes) - :keep;
 -- query last_change sqlite --
 -- Say where the changes have got to.
 SELECT coalesce(max(n), 0) AS n FROM changes;
+
+-- query last_change postgres --
+-- Say where the changes have got to.
+SELECT coalesce(max(ver), 0) AS n FROM feed WHERE owner = :owner;
 
 -- query changed_since sqlite --
 -- List what changed after a place in the list.

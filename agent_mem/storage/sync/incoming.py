@@ -121,9 +121,8 @@ def taking(
     for table, some in groupby(ordered, key=lambda row: str(row["record"])):
         model = RECORDS[PLACES[table]]
         records = yield from readable(local, model, some, head)
-        beside = yield from being(local, model, records)
-        for record in records:
-            others += [record] if (yield from receiving(local, record, beside)) else []
+        others += yield from receiving_all(local, model, records)
+    yield from local.telling(others)
     if known:
         yield from noted(local, known)
     return others
@@ -174,6 +173,18 @@ def being(local: Store, model: type[Record], records: Sequence[Record]) -> Trans
     return Beside(
         here, frozenset(row["id"] for row in waiting), frozenset(row["id"] for row in aside)
     )
+
+
+def receiving_all(
+    local: Store, model: type[Record], records: Sequence[Record]
+) -> Transaction[list[Record]]:
+    """Take rows of one table, and give those that were others; all written later is later."""
+    beside = yield from being(local, model, records)
+    yield local.query("local.advance", hlc=max((record.hlc for record in records), default=0))
+    others: list[Record] = []
+    for record in records:
+        others += [record] if (yield from receiving(local, record, beside)) else []
+    return others
 
 
 def receiving(local: Store, record: Record, beside: Beside) -> Transaction[bool]:

@@ -1,7 +1,8 @@
 """The push: what waits in the outbox, some of all tables at a time."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from agent_mem.records.event import Event
 from agent_mem.records.record import NOBODY, Record, now
 from agent_mem.storage import statements
 from agent_mem.storage.lines import reason
+from agent_mem.storage.shelf import shelving
 from agent_mem.storage.statements import Row, Statement, Transaction
 from agent_mem.storage.store import Store, decode
 from agent_mem.storage.sync.incoming import by_model, fetch
@@ -27,6 +29,9 @@ AGAIN: Final = timedelta(minutes=5)
 DOUBLED: Final = 8
 """How often that is doubled, at most."""
 
+Passages = Mapping[str, Sequence[Row]]
+"""What records are found by, by their ids."""
+
 
 @dataclass(slots=True)
 class Batch:
@@ -37,6 +42,8 @@ class Batch:
     records: list[Record]
     held: list[tuple[Row, str]]
     """What cannot be read, and why."""
+    passages: defaultdict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    """What the records are found by, as they were at the same moment."""
 
     @property
     def staying(self) -> list[Row]:
@@ -64,6 +71,8 @@ def reading(
     ids = [row["id"] for row in due]
     among = Statement(statements.among(model), {"owner": local.owner, "ids": ids})
     batch = Batch(model, due, [], [])
+    for row in (yield local.query("passages.of_records", ids=ids)) if model.KIND else ():
+        batch.passages[row["record_id"]].append(row)
     for row in (yield among):
         try:
             batch.records.append(decode(model, row))
@@ -98,7 +107,8 @@ async def push(way: Way, known: Known) -> tuple[Known, bool]:
         if records := [r for batch in batches for r in batch.waiting(way.done.choice)]:
             left -= 1
             last = sum(len(batch.due) for batch in batches) < BATCH
-            known, ended = await sending(way, known, records, last=last)
+            passages = {key: p for batch in batches for key, p in batch.passages.items()}
+            known, ended = await sending(way, known, records, passages, last=last)
         elif not batches:
             return known, left == BATCHES and await ending(way, known)
     return known, ended
@@ -114,16 +124,16 @@ async def ending(way: Way, known: Known) -> bool:
 
 
 async def sending(
-    way: Way, known: Known, records: list[Record], *, last: bool
+    way: Way, known: Known, records: list[Record], passages: Passages, *, last: bool
 ) -> tuple[Known, bool]:
     """Send a batch, or where the server refuses it, each of its halves.
 
     With the last batch the pass ends, if nobody else's change has come between.
     """
     try:
-        versions, then = await way.server.engine.write(delivering(way, known, records))
+        versions, then = await way.server.engine.write(delivering(way, known, records, passages))
     except RowRefused as error:
-        return await halving(way, known, records, str(error)), False
+        return await halving(way, known, records, passages, str(error)), False
     way.done.send([record for record in records if named(record) in versions])
     ended = last and then.read == known.read + len(records)
     await way.local.engine.write(acknowledging(way, then, records, versions, ended=ended))
@@ -132,7 +142,9 @@ async def sending(
     return then, ended
 
 
-async def halving(way: Way, known: Known, records: list[Record], error: str) -> Known:
+async def halving(
+    way: Way, known: Known, records: list[Record], passages: Passages, error: str
+) -> Known:
     """Send both halves of what was refused; set it aside where it is one row."""
     half = len(records) // 2
     if not half:
@@ -140,7 +152,7 @@ async def halving(way: Way, known: Known, records: list[Record], error: str) -> 
         await way.local.engine.write(deferring(way.local, type(records[0]), key, error))
         return known
     for part in (records[:half], records[half:]):
-        known, _ = await sending(way, known, part, last=False)
+        known, _ = await sending(way, known, part, passages, last=False)
     return known
 
 
@@ -149,7 +161,7 @@ def named(record: Record) -> tuple[str, str]:
 
 
 def delivering(
-    way: Way, known: Known, records: Sequence[Record]
+    way: Way, known: Known, records: Sequence[Record], passages: Passages
 ) -> Transaction[tuple[dict[tuple[str, str], int], Known]]:
     """Push rows of some tables, and count that; give their versions, and what the file knows.
 
@@ -157,19 +169,30 @@ def delivering(
     """
     versions: dict[tuple[str, str], int] = {}
     for model, some in by_model(records):
-        rows = yield from pushing(way.server, some)
+        rows = yield from pushing(way.server, some, way.head.latest)
         versions |= {(model.TABLE, str(row["id"])): row["ver"] for row in rows}
+    taken = [record for record in records if record.KIND and named(record) in versions]
+    yield from finding(way.server, taken, passages)
     then = known.read + len(records)
     if sorted(versions.values()) == [*range(known.read + 1, then + 1)]:
         known = known._replace(cursors=dict.fromkeys(known.cursors, then))
     return versions, (yield from announcing(way.server, known, way.head))
 
 
-def pushing(server: Store, records: Sequence[Record]) -> Transaction[list[Row]]:
-    """Push rows of one table."""
+def pushing(server: Store, records: Sequence[Record], latest: int = 0) -> Transaction[list[Row]]:
+    """Push rows of one table; what is written on the server is later than those up to `latest`."""
     rows = [record.model_dump(mode="json") for record in records]
-    params: dict[str, Any] = {"owner": server.owner, "n": len(rows), "rows": rows}
+    seen = max((record.hlc for record in records if record.hlc <= latest), default=0)
+    params: dict[str, Any] = {"owner": server.owner, "n": len(rows), "seen": seen, "rows": rows}
     return (yield Statement(statements.push(type(records[0])), params))
+
+
+def finding(server: Store, records: Sequence[Record], passages: Passages) -> Transaction[None]:
+    """Have what the server took be found there."""
+    made = {record.id: record.created_at for record in records}
+    rows = [{**row, "made": at} for key, at in made.items() for row in passages.get(str(key), ())]
+    if made:
+        yield from shelving(server, list(made), rows)
 
 
 def acknowledging(

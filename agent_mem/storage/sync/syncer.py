@@ -170,6 +170,12 @@ class Syncer:
         async with module.Postgres.open(self._url, self._local.owner) as engine:
             yield engine
 
+    @asynccontextmanager
+    async def searched(self) -> AsyncGenerator[Store | None]:
+        """Reach the server for the vectors in it; None if it has no pgvector."""
+        async with self._reached() as engine:
+            yield self._of(engine) if engine.vectors else None
+
     def _of(self, engine: "Postgres") -> Store:
         return Store(engine, self._local.owner, unindexed)
 

@@ -18,7 +18,7 @@ from agent_mem.cli.main import main
 from agent_mem.config import Settings
 from agent_mem.errors import ServerUnreachable
 from agent_mem.recall import carrying
-from agent_mem.recall.carrying import Carrier
+from agent_mem.recall.carrying import Carrier, Model, taking
 from agent_mem.records.event import Event
 from agent_mem.records.memory import Memory
 from agent_mem.storage.store import Store
@@ -146,6 +146,7 @@ async def test_two_that_give_the_same_leave_one_of_each(
     async with machine(tmp_path / "other", server_url, embedder="builtin") as other:
         await other.finder.meaning.load()
         await sync(other)
+        assert await carrier(other).once() == 0
         await other.finder.meaning.embed()
 
         given = [await carrier(app).once() for app in (other, encoded)]
@@ -160,6 +161,24 @@ async def test_a_server_without_pgvector_is_given_nothing(cluster: Cluster, tmp_
             await app.finder.meaning.load()
             await written(app, *MEMORIES)
             assert await carrier(app).once() == 0
+
+
+async def test_what_was_embedded_here_meanwhile_is_not_taken_again(encoded: App) -> None:
+    await remember(encoded, *MEMORIES)
+    (row,) = await encoded.store.rows("memory_index.models")
+    model = Model(row["model"], row["dim"])
+    asked = {"model": model.model, "limit": 9, "share": 0, "shares": 1}
+    due = await encoded.store.rows("memory_index.queued", **asked)
+    theirs = {"vector": f"[{','.join(['5'] * model.dim)}]", "tokens": None}
+    short = {**theirs, "vector": "[5]"}
+
+    made = [(due[0], theirs), (due[0], theirs), (due[1], short)]
+    assert await encoded.store.engine.write(taking(encoded.store, model, made)) == 1
+
+    assert await queued(encoded) == len(MEMORIES) - 1
+    (kept,) = await vectors(encoded)
+    assert kept["record_id"] == due[0]["record_id"]
+    assert (kept["vector"], kept["tokens"]) == (b"\x05" * model.dim, None)
 
 
 async def test_it_is_carried_in_the_background_and_goes_on_after_a_cut(

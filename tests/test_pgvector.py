@@ -147,6 +147,19 @@ async def test_an_index_is_made_once_it_is_worth_it_and_finds_the_same(
     assert len(set(best) & set(await store.engine.read(searched()))) >= 9
 
 
+async def test_who_does_not_own_the_table_makes_no_index(
+    direct: App, cluster: Cluster, name: str, server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pgvector, "WORTH", 1)
+    await direct.store.engine.write(filling(direct.store, rows(2)))
+    cluster.sql("ALTER TABLE agent_mem.memory_index OWNER TO postgres", name)
+    cluster.sql("GRANT ALL ON agent_mem.memory_index TO plain", name)
+
+    await ServerIndex(MODEL, DIM).save(direct.store)
+
+    assert await fetch(server_url, INDEXES) == []
+
+
 async def test_a_model_whose_vectors_are_of_another_length_begins_anew(direct: App) -> None:
     store = direct.store
     await store.engine.write(filling(store, rows(2)))

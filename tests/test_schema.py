@@ -113,8 +113,9 @@ async def test_what_is_derived_from_the_fields_is_understood(
 
 def test_every_block_has_a_sentence_that_says_what_it_is_for() -> None:
     queries = [block for block in statements.blocks() if block.verb != "migrate"]
+    told = [block for block in queries if block.verb == "query" or "\n" in block.text]
 
-    assert all(re.match(r"-- [A-Z].*[.,:]", block.text) for block in queries)
+    assert all(re.match(r"-- [A-Z].*[.,:]", block.text) for block in told)
 
 
 def test_a_database_that_is_up_to_date_has_nothing_to_do() -> None:

@@ -174,6 +174,14 @@ async def test_what_a_machine_sends_is_found_on_the_server(
         assert (mine["passages"], mine["terms"]) == (theirs["passages"], theirs["terms"])
 
 
+async def test_what_was_forgotten_before_it_was_sent_is_not_counted(one: App, direct: App) -> None:
+    await one.store.put(Memory(agent_name="a", content=TEXTS[0], deleted_at=START))
+    await sync(one)
+
+    (size,) = await direct.store.rows("passages.totals")
+    assert (size["passages"], size["terms"]) == (0, 0)
+
+
 async def test_what_loses_on_the_server_is_not_found_there(one: App, two: App, direct: App) -> None:
     ferry = Memory(agent_name="a", content="The ferry leaves at six.")
     await one.store.put(ferry)

@@ -298,10 +298,12 @@ SELECT a.n, (
 FROM passages b WHERE b.owner = :owner AND b.session_id = a.session_id
 
 -- part before postgres --
+-- Those before it, the nearest first.
 {of_its_session} AND (b.at, b.made, b.part, b.n) < (a.at, a.made, a.part, a.n)
     ORDER BY b.at DESC, b.made DESC, b.part DESC, b.n DESC
 
 -- part after postgres --
+-- Those after it, the nearest first.
 {of_its_session} AND (b.at, b.made, b.part, b.n) > (a.at, a.made, a.part, a.n)
     ORDER BY b.at, b.made, b.part, b.n
 

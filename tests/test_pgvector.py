@@ -1,13 +1,16 @@
 """The vectors on the server: with pgvector wherever it is, without it, and with an index."""
 
+import re
 from collections.abc import AsyncGenerator, Generator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from helpers_meaning import MEMORIES, QUESTION, recall, remember
 from helpers_postgres import Cluster, fetch
+from helpers_sync import machine
 from helpers_vectors import ASKED, DIM, MODEL, PASSAGE, filters, vector_of
 from pydantic import SecretStr
 
@@ -18,6 +21,7 @@ from agent_mem.recall.embedding import Embedded, keeping, models, registering, r
 from agent_mem.recall.pgvector import ServerIndex
 from agent_mem.recall.search import Request
 from agent_mem.recall.vectors import quantised
+from agent_mem.records.memory import Memory
 from agent_mem.records.record import uuid7
 from agent_mem.storage.postgres import Postgres
 from agent_mem.storage.shelf import place, shelving
@@ -26,6 +30,7 @@ from agent_mem.storage.store import Store
 
 pytestmark = pytest.mark.anyio
 
+DOCS = Path(__file__).parents[1] / "docs" / "postgres.md"
 INDEXES = (
     "SELECT indexdef FROM pg_indexes WHERE tablename = 'memory_index' AND indexdef LIKE '%hnsw%'"
 )
@@ -218,3 +223,33 @@ async def test_a_role_that_may_make_nothing_goes_without_vectors(
         await remember(direct, *MEMORIES)
         assert await recall(direct, "llamas") == [MEMORIES[0]]
         assert (await direct.finder.search(Request(QUESTION))).hits == []
+
+
+async def test_the_role_that_the_docs_give_to_machines_may_do_all_that_they_do(
+    cluster: Cluster, name: str, direct: App, tmp_path: Path
+) -> None:
+    """The tables are there, and their owner is another."""
+    await direct.finder.meaning.load()
+    blocks = re.findall(r"```sql\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    (grants,) = (block for block in blocks if "CREATE ROLE mem_sync" in block)
+    cluster.sql(
+        grants.replace("DATABASE memory", f"DATABASE {name}").replace("mem_owner", "plain"), name
+    )
+    cluster.sql("GRANT DELETE ON agent_mem.memory_index TO mem_sync", name)
+    url = cluster.url(name, "mem_sync").replace(":mem_sync@", ":choose another@")
+
+    async with machine(tmp_path, url, embedder="builtin") as app:
+        await app.finder.meaning.load()
+        await remember(app, *MEMORIES)
+        await app.finder.meaning.embed()
+        memory, *_ = await app.store.find(Memory, "memories.of_agent", agent="a", limit=9)
+        assert app.syncer
+        assert app.carrier
+        for content in (f"{MEMORIES[0]} So they do.", MEMORIES[0]):
+            await app.store.put(memory.model_copy(update={"content": content}))
+            await app.finder.meaning.embed()
+            assert (await app.syncer.once()).sent
+            assert await app.carrier.once()
+    async with open_direct(Settings(server=SecretStr(url))) as there:
+        await there.finder.meaning.load()
+        assert (await recall(there))[0] == MEMORIES[0]

@@ -3,25 +3,46 @@
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     AliasChoices,
+    BeforeValidator,
     Field,
     SecretStr,
     StringConstraints,
     ValidationError,
 )
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agent_mem.errors import InvalidInput
 
 Named = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 OPENAI = "https://api.openai.com/v1"
+
+Toolset = Literal["core", "decisions", "work"]
+"""What a tool belongs to; a server offers the toolsets that are turned on."""
+
+TOOLSETS: Final = frozenset[Toolset](get_args(Toolset))
+ALL: Final = "all"
+
+
+def named_toolsets(value: object) -> object:
+    """Read `core,work`, or `all`."""
+    if not isinstance(value, str):
+        return value
+    names = {name.strip().lower() for name in value.split(",")} - {""}
+    if wrong := sorted(names - TOOLSETS - {ALL}) or ([] if names else [value]):
+        known = ", ".join(get_args(Toolset))
+        raise ValueError(f"there is no toolset `{wrong[0][:80]}`: choose from {known}, or {ALL}")
+    return TOOLSETS if ALL in names else names
+
+
+Toolsets = Annotated[frozenset[Toolset], NoDecode, BeforeValidator(named_toolsets)]
 
 
 def openai_key(others: dict[str, Any]) -> SecretStr | None:
@@ -87,20 +108,25 @@ class Settings(BaseSettings):
         default=None,
         description="An https:// address that is called when the sync fails, and when it recovers.",
     )
+    toolsets: Toolsets = Field(
+        default=frozenset({"core"}),
+        description="The tools that a server offers: core, decisions, work, or all.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="WARNING", description="How much is written to stderr."
     )
 
 
-def read() -> Settings:
-    """Read the settings.
+def read(**given: object) -> Settings:
+    """Read the settings; what is given goes before the environment.
 
     Raises:
         InvalidInput: one of them makes no sense.
     """
     try:
-        return Settings()
+        return Settings(**given)  # pyright: ignore[reportArgumentType] - it is checked
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).upper().removeprefix("AGENT_MEM_")
-        raise InvalidInput(f"AGENT_MEM_{name}: {first['msg']}.") from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise InvalidInput(f"AGENT_MEM_{name}: {said}.") from None

@@ -178,7 +178,9 @@ async def test_the_later_of_two_versions_of_a_row_stays(
 
 
 async def open_tasks(app: App) -> list[Task]:
-    return await app.store.find(Task, "tasks.open", project=None, agent=None, limit=9)
+    return await app.store.find(
+        Task, "tasks.listed", project=None, agent=None, status="open", limit=9
+    )
 
 
 async def test_recall_goes_by_the_later_version(archive: Path, filled: App, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ async def test_the_built_in_behaviors_are_listed(call: Call) -> None:
             "enabled": True,
             "status": "idle",
         }
-        for name in ("analyze", "consolidate", "prune", "reembed")
+        for name in ("analyze", "consolidate", "learn_patterns", "prune", "reembed")
     ]
 
 
@@ -51,7 +51,7 @@ async def test_a_behavior_tells_how_its_last_run_went(call: Call) -> None:
 
     listed = {b["name"]: b for b in (await call("list_behaviors"))["behaviors"]}
 
-    assert sorted(listed) == ["analyze", "consolidate", "prune", "reembed"]
+    assert sorted(listed) == ["analyze", "consolidate", "learn_patterns", "prune", "reembed"]
     assert listed["prune"]["status"] == "complete"
     assert listed["prune"]["last_run"][:4] == str(now().year)
     assert "last_run" not in listed["analyze"]
@@ -72,7 +72,13 @@ async def test_registered_behaviors_are_listed_by_agent_with_their_schedule(
     (first, *others) = (await call("list_behaviors", agent="ana"))["behaviors"]
 
     assert (first["name"], first["trigger"], first["agent"]) == ("nightly", "0 3 * * *", "ana")
-    assert [b["name"] for b in others] == ["analyze", "consolidate", "prune", "reembed"]
+    assert [b["name"] for b in others] == [
+        "analyze",
+        "consolidate",
+        "learn_patterns",
+        "prune",
+        "reembed",
+    ]
     everyone = (await call("list_behaviors"))["behaviors"]
     assert {"nightly", "daily"} < {b["name"] for b in everyone}
 
@@ -355,7 +361,7 @@ async def test_an_action_that_this_program_lacks_is_refused(app: App, call: Call
         await call("run_behavior", name="new")
 
     assert str(refused.value) == (
-        "There is no action `dream`; there are analyze, consolidate, prune, reembed."
+        "There is no action `dream`; there are analyze, consolidate, learn_patterns, prune, reembed."
     )
 
 

@@ -50,6 +50,7 @@ DATES = [
     "2026-02-30",
     "soon",
 ]
+ALL_TOOLS = {"AGENT_MEM_TOOLSETS": "all"}
 IDS = [UNKNOWN, UNKNOWN[:-1], "0" * 32, "not an id", "../../etc/passwd"]
 TEXTS = ["", " ", "\n\t", "nul \x00 inside", HALF, TEN_MB, *FTS, *SQL, *ODD, *LONG, *DATES, *IDS]
 WRONG: list[object] = [
@@ -329,7 +330,7 @@ MALFORMED = [
 
 @pytest.fixture
 async def wire(env: dict[str, str], tmp_path: Path) -> AsyncGenerator[Wire]:
-    async with wired(env, tmp_path) as connected:
+    async with wired(env | ALL_TOOLS, tmp_path) as connected:
         await connected.hello()
         yield connected
 
@@ -389,7 +390,8 @@ async def test_a_file_that_cannot_be_opened_is_told_in_one_sentence_and_costs_on
 ) -> None:
     (tmp_path / "file").touch()
 
-    async with wired(env | {"AGENT_MEM_DB": str(tmp_path / "file" / "x.db")}, tmp_path) as wire:
+    nowhere = {"AGENT_MEM_DB": str(tmp_path / "file" / "x.db")}
+    async with wired(env | ALL_TOOLS | nowhere, tmp_path) as wire:
         await wire.hello()
         called = await wire.use("remember", content="x")
         subscribed = await wire.ask("resources/subscribe", {"uri": "memory://topics"})

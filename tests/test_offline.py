@@ -47,6 +47,12 @@ CALLS: dict[str, dict[str, Any]] = {
     "load_skill": {"name": "brewing"},
     "list_behaviors": {},
     "run_behavior": {"name": "consolidate"},
+    "review_decisions": {},
+    "list_patterns": {},
+    "check_work": {"action": "Descale the kettle", "claim": True},
+    "log_work": {"action": "Descale the kettle", "success": True},
+    "update_task": {"task": "Buy tea", "status": "doing"},
+    "list_tasks": {},
     "forget": {"topic": "tea"},
 }
 
@@ -84,7 +90,7 @@ def test_an_attempt_to_reach_the_network_would_be_seen(
 async def test_every_tool_and_resource_works_without_a_network_and_none_tries_it(
     offline: dict[str, str], tmp_path: Path, tried: Path
 ) -> None:
-    async with wired(offline, tmp_path) as wire:
+    async with wired(offline | {"AGENT_MEM_TOOLSETS": "all"}, tmp_path) as wire:
         await wire.hello()
         results = {name: await wire.use(name, **arguments) for name, arguments in CALLS.items()}
         decided = results["log_decision"]["structuredContent"]["id"]

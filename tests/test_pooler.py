@@ -94,7 +94,9 @@ async def test_owners_stay_apart_on_the_connections_that_they_share(
             store = Store(engine, owner, stored(engine).index)
             for number in range(10):
                 await store.put(Task(agent_name=owner, title=str(number)))
-            found = await store.find(Task, "tasks.open", project=None, agent=None, limit=99)
+            found = await store.find(
+                Task, "tasks.listed", project=None, agent=None, status="open", limit=99
+            )
             seen[owner] = [task.agent_name for task in found]
 
     with pooler(cluster.server.port) as port:

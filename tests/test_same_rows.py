@@ -16,12 +16,15 @@ from agent_mem.records.decision import Decision
 from agent_mem.records.event import Event
 from agent_mem.records.loser import Loser
 from agent_mem.records.memory import Memory
+from agent_mem.records.outcome import Outcome
+from agent_mem.records.pattern import Pattern
 from agent_mem.records.record import Record
 from agent_mem.records.session import Session
 from agent_mem.records.skill import Skill
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.sync_pass import SyncPass
 from agent_mem.records.task import Task
+from agent_mem.records.work import Work
 from agent_mem.storage.postgres import Postgres
 from agent_mem.storage.sqlite import SQLite
 from agent_mem.storage.statements import Row, queries
@@ -90,8 +93,28 @@ def remembered(n: int, name: str) -> Iterator[Record]:
         question=name,
         selected=[name],
         parent_id=key(300 + n // 2) if n > 1 else None,
+        supersedes=key(300 + n - 1) if n % 6 == 0 else None,
+        question_signature=NAMES[n % 3],
+        confidence=n % 5 / 4,
+        quality_score=n % 3 / 2,
+        latency_ms=n if n % 4 else None,
         success=(None, True, False)[n % 3],
         outcome_at=when if n % 3 else None,
+    )
+    ours = {k: v for k, v in stamps(n, name).items() if k not in ("project", "id")}
+    yield Outcome(**ours, id=key(1200 + n), decision_id=key(301 + n % 3), success=n % 2 == 0)
+    yield Pattern(
+        **stamps(1300 + n, name),
+        pattern_type=NAMES[n % 3],
+        description=name,
+        choice=name,
+        works=n % 2 == 0,
+        confidence=n % 4 / 4,
+        success_rate=0.5,
+        sample_size=n,
+        other_rate=0.25,
+        other_size=n,
+        faded_at=when if n % 5 == 0 else None,
     )
     yield Snapshot(
         **stamps(400 + n, name),
@@ -100,6 +123,15 @@ def remembered(n: int, name: str) -> Iterator[Record]:
         expires_at=when,
     )
     yield Task(**stamps(500 + n, name), title=name, status="done" if n % 4 == 0 else "todo")
+    yield Work(
+        **stamps(600 + n, name),
+        task_id=SESSION if n % 2 else None,
+        action=name,
+        signature=NAMES[n % 4],
+        success=(None, True, False)[n % 4 - 1] if n % 4 else None,
+        claimed_at=START + n // 4 * HOUR,
+        lease_until=when,
+    )
 
 
 def acting(n: int, name: str) -> Iterator[Record]:
@@ -122,6 +154,15 @@ def limited(*cases: Case) -> list[Case]:
 
 
 WINDOWS = [{"since": START + 2 * HOUR, "project": project} for project in (None, "p")]
+WORK = [{"signature": name, "project": project} for name, project in product(NAMES, (None, "p"))]
+CHAIN: list[Case] = [{"id": PARENT}, {"id": key(305)}, {"id": key(316)}, {"id": key(9)}]
+QUESTIONS = [{"signature": n, "project": p} for n, p in product(NAMES[:3], (None, "p"))]
+ASKED: list[Case] = [
+    {**window, **who, "until": START + 7 * HOUR, "type": t, "outcome": o, "corrected": c}
+    for window, who in zip(WINDOWS, WHO[::2], strict=True)
+    for t in (None, "general", "x")
+    for o, c in product((None, "success", "failure", "open"), (0, 1))
+]
 CASES: dict[str, list[Case]] = {
     "agent_skill_bindings.of_agent": [{"agent": "a"}],
     "behaviors.all": [{"agent": None}, {"agent": "a1"}],
@@ -129,9 +170,18 @@ CASES: dict[str, list[Case]] = {
     "context_snapshots.latest": limited(
         *[{**who, "session_id": s, "now": START} for who in WHO for s in (None, str(SESSION))]
     ),
-    "decisions.chain": [{"id": PARENT}, {"id": key(305)}, {"id": key(9)}],
+    "decisions.ancestors": limited(*CHAIN),
+    "decisions.chain": CHAIN,
+    "decisions.corrections": [{"id": key(300 + n)} for n in range(20)],
+    "decisions.descendants": limited(*CHAIN),
+    "decisions.evidence": limited(*[{**window, "until": START + 8 * HOUR} for window in WINDOWS]),
     "decisions.failed": limited(*WINDOWS),
+    "decisions.led_by": CHAIN,
+    "decisions.measured": ASKED,
+    "decisions.of_question": limited(*QUESTIONS),
     "decisions.recent": limited(*WHO),
+    "decisions.reviewed": limited(*ASKED),
+    "decisions.waiting": limited(*[{**who, "before": START + 8 * HOUR} for who in WHO]),
     "events.between": limited(*[{**window, "until": START + 7 * HOUR} for window in WINDOWS]),
     "events.errors": limited(*WHO),
     "events.of_session": limited({"session_id": SESSION}),
@@ -146,12 +196,25 @@ CASES: dict[str, list[Case]] = {
     "memories.touched": limited(*WINDOWS),
     "memory_sync_log.latest": limited({}),
     "record_history.latest": limited({}),
+    "outcomes.of_decision": [{"id": key(300 + n)} for n in range(5)],
+    "patterns.holding": limited({"project": None}, {"project": "p"}),
+    "patterns.listed": limited(
+        *[
+            {"faded": faded, "type": t, "project": p}
+            for faded, t, p in product((0, 1), (None, NAMES[1]), (None, "p"))
+        ]
+    ),
     "record_history.of_record": limited({"record": "tasks", "record_id": SESSION}),
     "sessions.newest": limited({"before": START + 9 * HOUR}, {"before": START}),
     "skills.all": [{}],
     "skills.named": [{"name": name} for name in NAMES],
     "skills.names": [{}],
-    "tasks.open": limited(*WHO),
+    "tasks.listed": limited(
+        *[{**who, "status": s} for who in WHO for s in ("open", "all", "done", "todo")]
+    ),
+    "work_history.of_task": limited({"task_id": SESSION}),
+    "work_history.results": limited(*WORK),
+    "work_history.under_way": limited(*[{**case, "now": START + 3 * HOUR} for case in WORK]),
 }
 OF_ONE_DATABASE = {
     "ledger.create",

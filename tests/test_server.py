@@ -33,6 +33,7 @@ from agent_mem.tools import TOOLS
 pytestmark = pytest.mark.anyio
 
 ERAS = ("auto", "legacy")
+CORE = [tool.name for tool in TOOLS if tool.toolset == "core"]
 READS = {"recall", "restore_session", "find_solution"} | {
     "list_skills", "load_skill", "list_behaviors",
 }  # fmt: skip
@@ -89,7 +90,7 @@ async def test_a_real_process_says_the_same(
         hits = (await use(client, "recall", query="tea"))["hits"]
         known = await read(client, "memory://topics/tea")
 
-    assert [tool.name for tool in listed.tools] == [tool.name for tool in TOOLS]
+    assert [tool.name for tool in listed.tools] == CORE
     assert [hit["id"] for hit in hits] == [kept["id"]]
     assert [memory["content"] for memory in known] == ["Tea is at four."]
 
@@ -99,7 +100,7 @@ async def test_the_list_of_tools_is_small(client: Client) -> None:
 
     wire = listed.model_dump(mode="json", by_alias=True, exclude_none=True)
     assert len(json.dumps(wire, ensure_ascii=False, separators=(",", ":")).encode()) <= 12_000
-    assert len(listed.tools) == 14
+    assert len(listed.tools) == len(CORE) == 14
 
 
 async def test_each_tool_says_truly_what_it_may_do(client: Client) -> None:
@@ -463,7 +464,7 @@ async def test_names_are_completed_as_they_are_typed(app: App, client: Client) -
     assert await completed(client, "agent", "A") == ["Ana"]
     assert await completed(client, "project", "/s") == ["/srv/shop"]
     assert await completed(client, "skill", "git") == ["git-bisect"]
-    behaviors = ["analyze", "consolidate", "prune", "reembed"]
+    behaviors = ["analyze", "consolidate", "learn_patterns", "prune", "reembed"]
     assert await completed(client, "behavior", "") == behaviors
     assert await completed(client, "session", "mon") == ["Monday"]
     assert await completed(client, "session_id", "mon") == ["Monday"]

@@ -62,7 +62,9 @@ def read(told: str) -> datetime:
 
 async def test_a_finished_task_is_archived_and_not_deleted(app: App, call: Call) -> None:
     await call("save_session", summary="Begun.", tasks=[{"title": "Read  CSV"}])
-    (begun,) = await app.store.find(Task, "tasks.open", project=None, agent=None, limit=9)
+    (begun,) = await app.store.find(
+        Task, "tasks.listed", project=None, agent=None, status="open", limit=9
+    )
 
     done = await call(
         "save_session", summary="Done.", tasks=[{"title": "read csv", "status": "done"}]
@@ -80,7 +82,14 @@ async def test_the_same_title_in_another_project_is_another_task(app: App, call:
     for project in ("shop", "bank"):
         await call("save_session", summary="s", tasks=[{"title": "Ship"}], project=project)
 
-    assert len(await app.store.find(Task, "tasks.open", project=None, agent=None, limit=9)) == 2
+    assert (
+        len(
+            await app.store.find(
+                Task, "tasks.listed", project=None, agent=None, status="open", limit=9
+            )
+        )
+        == 2
+    )
 
 
 async def test_the_last_of_several_is_restored_or_the_one_that_is_named(call: Call) -> None:

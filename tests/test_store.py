@@ -20,6 +20,8 @@ from agent_mem.records.event import Event
 from agent_mem.records.insight import Insight
 from agent_mem.records.loser import Loser
 from agent_mem.records.memory import Memory
+from agent_mem.records.outcome import Outcome
+from agent_mem.records.pattern import Pattern, Version
 from agent_mem.records.record import Record, uuid7
 from agent_mem.records.run import Run
 from agent_mem.records.session import Session
@@ -28,6 +30,7 @@ from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.solution import Solution
 from agent_mem.records.sync_pass import SyncPass
 from agent_mem.records.task import Task
+from agent_mem.records.work import Work
 from agent_mem.storage.sqlite import SQLite
 from agent_mem.storage.statements import Transaction
 from agent_mem.storage.store import Engine, Store, decode
@@ -51,8 +54,26 @@ EXAMPLES: tuple[Record, ...] = (
         success=False,
         outcome_at=THEN,
     ),
+    Outcome(decision_id=KEY, agent_name="a", success=False, quality_score=0.5, error=ODD),
+    Pattern(
+        agent_name="*",
+        pattern_type="t",
+        description=ODD,
+        conditions={"load": {"above": 0.5}},
+        choice="b",
+        works=True,
+        confidence=0.97,
+        success_rate=0.75,
+        sample_size=16,
+        other_rate=0.25,
+        other_size=8,
+        shared_with=["*"],
+        evidence_ids=[str(KEY)],
+        history=[Version(version=1, until="x", confidence=0.96, success_rate=0.5, sample_size=8)],
+    ),
     Snapshot(agent_name="a", context_data={"summary": ODD}, expires_at=None),
     Task(agent_name="a", title=ODD, blockers=["one", "two"]),
+    Work(agent_name="a", action=ODD, signature="x", input={"n": 1}, success=True, claimed_at=THEN),
     Solution(agent_name="a", problem_signature="x", problem_description="x", solution="y").tried(
         "z", worked=True
     ),
@@ -145,7 +166,10 @@ async def test_owners_never_see_each_other(engine: Engine) -> None:
     await mine.put(task)
 
     assert await yours.get(Task, task.id) is None
-    assert await yours.find(Task, "tasks.open", project=None, agent=None, limit=9) == []
+    assert (
+        await yours.find(Task, "tasks.listed", project=None, agent=None, status="open", limit=9)
+        == []
+    )
 
     await yours.put(task.model_copy(update={"title": "another"}))
     kept = await mine.get(Task, task.id)
@@ -218,7 +242,9 @@ async def test_concurrent_readers_each_see_one_moment(store: Store) -> None:
 
     async def look() -> None:
         for _ in range(20):
-            open_tasks = await store.find(Task, "tasks.open", project=None, agent=None, limit=99)
+            open_tasks = await store.find(
+                Task, "tasks.listed", project=None, agent=None, status="open", limit=99
+            )
             seen.add(len(open_tasks))
 
     async with anyio.create_task_group() as group:

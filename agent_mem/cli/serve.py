@@ -12,20 +12,24 @@ from agent_mem.errors import AgentMemError
 
 @click.command("serve")
 @click.option("--direct", is_flag=True, help="Work on the PostgreSQL itself, without a file.")
-def serve_command(*, direct: bool) -> None:
+@click.option(
+    "--toolsets", metavar="NAMES", help="What to offer: core, decisions, work, or all.  [core]"
+)
+def serve_command(*, direct: bool, toolsets: str | None) -> None:
     """Serve MCP over stdin and stdout, until stdin closes."""
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
     wire = take_stdout()
     anyio = import_module("anyio")
     stdio = import_module("agent_mem.server.stdio")
-    anyio.run(stdio.serve, settings(), wire, direct)
+    anyio.run(stdio.serve, settings(toolsets), wire, direct)
 
 
-def settings() -> object:
+def settings(toolsets: str | None) -> object:
     """Read the settings; what makes no sense in them is told in one sentence."""
+    given = {} if toolsets is None else {"toolsets": toolsets}
     try:
-        return import_module("agent_mem.config").read()
+        return import_module("agent_mem.config").read(**given)
     except AgentMemError as error:
         raise click.ClickException(str(error)) from None
 

@@ -7,6 +7,8 @@ from agent_mem.records.event import Event
 from agent_mem.records.insight import Insight
 from agent_mem.records.loser import Loser
 from agent_mem.records.memory import Memory
+from agent_mem.records.outcome import Outcome
+from agent_mem.records.pattern import Pattern
 from agent_mem.records.record import Record
 from agent_mem.records.run import Run
 from agent_mem.records.session import Session
@@ -15,14 +17,18 @@ from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.solution import Solution
 from agent_mem.records.sync_pass import SyncPass
 from agent_mem.records.task import Task
+from agent_mem.records.work import Work
 
 RECORDS: tuple[type[Record], ...] = (
     Session,
     Event,
     Memory,
     Decision,
+    Outcome,
+    Pattern,
     Snapshot,
     Task,
+    Work,
     Solution,
     Skill,
     Binding,

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import ClassVar
 from uuid import UUID
 
@@ -6,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent_mem.records.fields import Json, Line, Moment, Name, Names, Number, Share
 from agent_mem.records.record import Findable, Record, agent_uri
+
+SHORT_TERM = timedelta(days=1)
+"""How long a decision is short-term memory; what is older may be learned from."""
 
 
 class Option(BaseModel):
@@ -15,6 +19,9 @@ class Option(BaseModel):
 
     name: Name
     score: Number | None = None
+
+    def told(self) -> str:
+        return self.name if self.score is None else f"{self.name}: {self.score:g}"
 
 
 class Decision(Record):
@@ -42,6 +49,7 @@ class Decision(Record):
     latency_ms: Number | None = None
     error: Line | None = None
     outcome_at: Moment | None = None
+    question_signature: str | None = None
 
     def summary(self) -> str:
         """Tell the decision and its outcome in a line or two."""
@@ -56,9 +64,7 @@ class Decision(Record):
         """Tell how it turned out, in a few words."""
         if self.success is None:
             return "not known yet"
-        verdict = "worked" if self.success else "failed"
-        quality = "" if self.quality_score is None else f", quality {self.quality_score:g}"
-        return f"{verdict}{quality}" + (f", {self.error.rstrip('.')}" if self.error else "")
+        return told(success=self.success, quality=self.quality_score, error=self.error)
 
     def findable(self) -> Findable:
         return Findable(
@@ -78,3 +84,12 @@ class Decision(Record):
         yield f"memory://decisions/{self.id}"
         if self.parent_id:
             yield f"memory://decisions/{self.parent_id}"
+        if self.supersedes:
+            yield f"memory://decisions/{self.supersedes}"
+
+
+def told(*, success: bool, quality: float | None, error: str | None) -> str:
+    """Tell an outcome in a few words."""
+    verdict = "worked" if success else "failed"
+    measured = "" if quality is None else f", quality {quality:g}"
+    return f"{verdict}{measured}" + (f", {error.rstrip('.')}" if error else "")

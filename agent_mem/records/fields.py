@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 MAX_CONTENT = 100_000
+MAX_LINE = 2_000
 DEEPEST = 64
 """Levels of nested JSON: fewer than any serializer on its way gives up at."""
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -73,7 +74,7 @@ def in_utc(value: datetime) -> datetime:
 
 Text = Annotated[str, AfterValidator(storable)]
 Name = Annotated[Text, StringConstraints(max_length=200, strip_whitespace=True)]
-Line = Annotated[Text, StringConstraints(max_length=2_000)]
+Line = Annotated[Text, StringConstraints(max_length=MAX_LINE)]
 Content = Annotated[Text, StringConstraints(max_length=MAX_CONTENT)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 """Every number that JSON can carry to another machine."""

@@ -2,6 +2,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
+from agent_mem.learning.measures import wilson
 from agent_mem.records.fields import Content, Moment, Number
 from agent_mem.records.record import Findable, Record
 
@@ -14,8 +15,12 @@ class Attempt(BaseModel):
     usage_count: int = 0
 
     def promise(self) -> float:
-        """Estimate how likely it works next time (Laplace's rule of succession)."""
-        return (self.success_count + 1) / (self.usage_count + 2)
+        """Tell how often it works at least: what worked once in one attempt has shown little."""
+        return wilson(self.success_count, self.usage_count).low
+
+    def rank(self) -> tuple[float, int]:
+        """Order by what works, then by what has failed less often."""
+        return -self.promise(), self.usage_count - self.success_count
 
 
 class Solution(Record):
@@ -35,28 +40,31 @@ class Solution(Record):
     last_used: Moment | None = None
     others: list[Attempt] = Field(default_factory=list[Attempt])
 
+    def attempt(self) -> Attempt:
+        """Give the way that comes first, and how often it worked."""
+        return Attempt(
+            solution=self.solution, success_count=self.success_count, usage_count=self.usage_count
+        )
+
     def findable(self) -> Findable:
         return Findable(
             text=f"{self.problem_description}\n{self.solution}",
             at=self.last_used or self.created_at,
             agent_name=self.agent_name,
             project=self.project,
-            importance=self.success_rate,
+            importance=self.attempt().promise(),
         )
 
     def tried(self, solution: str, *, worked: bool) -> "Solution":
         """Count one more attempt; the one that is likeliest to work comes first."""
-        mine = Attempt(
-            solution=self.solution, success_count=self.success_count, usage_count=self.usage_count
-        )
-        known = {attempt.solution: attempt for attempt in (mine, *self.others)}
+        known = {attempt.solution: attempt for attempt in (self.attempt(), *self.others)}
         before = known.get(solution, Attempt(solution=solution))
         known[solution] = Attempt(
             solution=solution,
             success_count=before.success_count + worked,
             usage_count=before.usage_count + 1,
         )
-        best, *others = sorted(known.values(), key=lambda attempt: -attempt.promise())
+        best, *others = sorted(known.values(), key=Attempt.rank)
         return self.model_copy(
             update={
                 **best.model_dump(),

@@ -12,7 +12,8 @@ class Handlers:
     """One handler a method, by the names that `kernel` knows."""
 
     def __init__(self, opening: Opening) -> None:
-        calls, resources = Calls(opening, TOOLS), Resources(opening)
+        offered = [tool for tool in TOOLS if tool.toolset in opening.settings.toolsets]
+        calls, resources = Calls(opening, offered), Resources(opening)
         self.list_tools = calls.list
         self.call_tool = calls.call
         self.list_resources = resources.list

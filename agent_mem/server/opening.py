@@ -23,7 +23,7 @@ class Opening:
             settings: where the memory is, and whose.
             direct: work on the server itself, without a file.
         """
-        self._settings = settings
+        self.settings = settings
         self._direct = direct
         self._stack = AsyncExitStack()
         self._lock = anyio.Lock()
@@ -38,7 +38,7 @@ class Opening:
                 # Loaded here, so that discovery does not wait for it.
                 module = await run_sync(import_module, "agent_mem.app")
                 opened = module.open_direct if self._direct else module.open_app
-                self._app = await self._stack.enter_async_context(opened(self._settings))
+                self._app = await self._stack.enter_async_context(opened(self.settings))
                 self._opened.set()
             return cast("App", self._app)
 

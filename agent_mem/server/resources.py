@@ -34,6 +34,7 @@ from agent_mem.records.record import Record, now
 from agent_mem.records.session import Session
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.server.opening import Opening
+from agent_mem.tools.outcomes import outcomes
 from agent_mem.tools.scope import session_id
 from agent_mem.tools.tool import EMPTY
 
@@ -91,12 +92,19 @@ async def session(app: App, name: str) -> dict[str, Any]:
 
 
 async def decision(app: App, key: str) -> dict[str, Any]:
-    """Show a decision with its whole chain, oldest first."""
+    """Show a decision, its outcomes, what corrects it, and its chain, each oldest first."""
     chain = await app.store.find(Decision, "decisions.chain", id=id_of(key))
-    found = next((d for d in chain if d.id == id_of(key)), None)
+    found = await app.store.get(Decision, id_of(key))
     if found is None:
         raise LookupError
-    return {"decision": plain(found), "chain": [plain(d) for d in chain]}
+    told = await app.store.engine.read(outcomes(app, found.id))
+    corrections = await app.store.find(Decision, "decisions.corrections", id=found.id)
+    return {
+        "decision": plain(found),
+        "outcomes": [plain(outcome) for outcome in told],
+        "corrected_by": [plain(d) for d in corrections],
+        "chain": [plain(d) for d in chain],
+    }
 
 
 async def agent(app: App, name: str) -> dict[str, Any]:
@@ -147,7 +155,12 @@ READERS: tuple[tuple[str, str, str, Reader], ...] = (
     ("memory://topics/{topic}", "topic", "What is known of a topic", topic),
     ("memory://sessions", "sessions", "The latest sessions", sessions),
     ("memory://sessions/{session_id}", "session", "A session: snapshot and events", session),
-    ("memory://decisions/{decision_id}", "decision", "A decision with its chain", decision),
+    (
+        "memory://decisions/{decision_id}",
+        "decision",
+        "A decision, its outcomes and its chain",
+        decision,
+    ),
     ("memory://agents/{agent}", "agent", "What an agent remembered and decided", agent),
     ("memory://item/{id}", "item", "Anything that recall gave an id for", item),
 )

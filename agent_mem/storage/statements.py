@@ -53,9 +53,9 @@ HEADER = re.compile(r"^-- (migrate|query|part) (\w+)(?: (sqlite|postgres))? --\n
 
 @cache
 def blocks() -> tuple[Block, ...]:
-    """Read every block of every `.sql` file, in the order of the files' names."""
+    """Read every block of every `.sql` file, in the order of their names; views, of all, last."""
     folder = files("agent_mem.storage") / "sql"
-    paths = sorted((path for path in folder.iterdir()), key=lambda path: path.name)
+    paths = sorted(folder.iterdir(), key=lambda path: (path.name == "views.sql", path.name))
     return tuple(
         block
         for path in paths

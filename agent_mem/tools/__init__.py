@@ -1,14 +1,19 @@
 """What a model may do: one module a noun, one function a verb. `TOOLS` names them all."""
 
 from agent_mem.tools.behaviors import list_behaviors, run_behavior
-from agent_mem.tools.decisions import log_decision, log_outcome
+from agent_mem.tools.decisions import log_decision
 from agent_mem.tools.events import log_event
 from agent_mem.tools.memories import forget, remember
+from agent_mem.tools.outcomes import log_outcome
+from agent_mem.tools.patterns import list_patterns, share_pattern
 from agent_mem.tools.recall import recall
+from agent_mem.tools.reviews import review_decisions
 from agent_mem.tools.sessions import restore_session, save_session
 from agent_mem.tools.skills import list_skills, load_skill
 from agent_mem.tools.solutions import find_solution, record_solution
+from agent_mem.tools.tasks import list_tasks, update_task
 from agent_mem.tools.tool import Tool
+from agent_mem.tools.work import check_work, log_work
 
 TOOLS: tuple[Tool, ...] = (
     Tool(recall, reads=True),
@@ -25,4 +30,11 @@ TOOLS: tuple[Tool, ...] = (
     Tool(load_skill, reads=True),
     Tool(list_behaviors, reads=True),
     Tool(run_behavior),
+    Tool(review_decisions, reads=True, toolset="decisions"),
+    Tool(list_patterns, reads=True, toolset="decisions"),
+    Tool(share_pattern, repeatable=True, toolset="decisions"),
+    Tool(check_work, toolset="work"),
+    Tool(log_work, toolset="work"),
+    Tool(update_task, repeatable=True, toolset="work"),
+    Tool(list_tasks, reads=True, toolset="work"),
 )

@@ -80,7 +80,8 @@ async def run_behavior(
     """Run a behavior now, and get its output and insights.
 
     Built in: `analyze` (what changed, failed, repeats), `consolidate` (events into memories),
-    `prune` (what expired), `reembed` (what is not found by meaning yet).
+    `learn_patterns` (of decisions), `prune` (what expired), `reembed` (what is not found by meaning
+    yet).
     """
     behavior = await named(app, name, agent or app.settings.agent)
     done, insights = await run(app, behavior, input or {}, trigger="manual")

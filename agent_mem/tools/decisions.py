@@ -4,17 +4,23 @@ from uuid import UUID
 from pydantic import Field
 
 from agent_mem.app import App
-from agent_mem.errors import NotFound
+from agent_mem.errors import InvalidInput, NotFound
+from agent_mem.learning.conditions import given, hold
 from agent_mem.recall.meaning import Meant
 from agent_mem.recall.search import Found, Request
 from agent_mem.records.decision import Decision, Option
-from agent_mem.records.fields import Json, Line, Name, Names, Number, Share
-from agent_mem.records.record import now
+from agent_mem.records.fields import Json, Line, Name, Names, Share
+from agent_mem.records.pattern import Pattern
+from agent_mem.records.signature import signature
 from agent_mem.storage.statements import Transaction
+from agent_mem.storage.store import decode
 from agent_mem.tools.scope import Agent, Project, Scope, SessionName, entering, known_id
 from agent_mem.tools.tool import Result
 
 EARLIER = 5
+OFFERED = 3
+MOST = 500
+"""Patterns of a type that are looked at."""
 ALIKE = 0.5
 """The share of a question's words that an earlier decision must have to be named."""
 SAME = 0.5
@@ -22,8 +28,6 @@ SAME = 0.5
 
 Of 10 pairs in other words the shipped encoder puts 6 above it, of 16 that are merely related 1.
 """
-
-DecisionId = Annotated[Name, Field(description="Decision id")]
 
 
 class Earlier(Result):
@@ -34,9 +38,15 @@ class Earlier(Result):
     when: str
 
 
+class Taught(Result):
+    id: UUID
+    says: str
+
+
 class Decided(Result):
     id: UUID
     earlier: list[Earlier]
+    patterns: list[Taught]
 
 
 async def log_decision(
@@ -52,6 +62,7 @@ async def log_decision(
     type: Annotated[Name, Field(description="A class of decisions, for statistics")] = "general",  # noqa: A002 - what a caller calls it
     context: Annotated[Json | None, Field(description="The circumstances")] = None,
     parent: Annotated[Name | None, Field(description="Id of the decision that led here")] = None,
+    supersedes: Annotated[Name | None, Field(description="Id of the decision it corrects")] = None,
     patterns: Annotated[Names | None, Field(description="Patterns applied")] = None,
     session: SessionName = None,
     agent: Agent = None,
@@ -59,7 +70,8 @@ async def log_decision(
 ) -> Decided:
     """Log a decision when you make it, and its outcome later with log_outcome.
 
-    Returns its id, and earlier decisions on the same question with how they turned out.
+    Returns its id, earlier decisions on the same question with how they turned out, and what was
+    learned of such cases.
     """
     scope = Scope.of(app, agent, project)
     decision = Decision(
@@ -74,55 +86,59 @@ async def log_decision(
         confidence=confidence,
         patterns_applied=patterns or [],
         parent_id=known_id(parent, "decision") if parent else None,
+        supersedes=known_id(supersedes, "decision") if supersedes else None,
+        question_signature=signature(question),
     )
 
     request = same_question(decision)
     meant = await app.finder.meant(request)
 
-    def deciding() -> Transaction[list[Earlier]]:
-        if decision.parent_id:
-            yield from existing(app, decision.parent_id)
-        found = yield from earlier(app, request, meant)
+    def deciding() -> Transaction[Decided]:
+        above = yield from placed(app, decision)
+        found = yield from earlier(app, decision, request, meant)
+        taught = yield from offered(app, decision)
         key = yield from entering(app, session, scope)
-        yield from app.store.saving(decision.model_copy(update={"session_id": key}))
-        return found
+        yield from app.store.saving(
+            decision.model_copy(update={"session_id": key, "parent_id": above})
+        )
+        return Decided(id=decision.id, earlier=found, patterns=taught)
 
-    return Decided(id=decision.id, earlier=await app.store.engine.write(deciding()))
-
-
-class Outcome(Result):
-    id: UUID
-    question: str
-    outcome: str
+    return await app.store.engine.write(deciding())
 
 
-async def log_outcome(
-    app: App,
-    *,
-    decision: DecisionId,
-    success: Annotated[bool, Field(description="Did it work?")],
-    quality: Annotated[Share | None, Field(description="How well, 0 to 1")] = None,
-    latency_ms: Annotated[
-        Number | None, Field(ge=0, le=1e12, description="How long it took")
-    ] = None,
-    error: Annotated[Line | None, Field(description="What went wrong")] = None,
-) -> Outcome:
-    """Log how a decision turned out. A later outcome replaces an earlier one."""
-    key = known_id(decision, "decision")
-    outcome = {
-        "success": success,
-        "quality_score": quality,
-        "latency_ms": latency_ms,
-        "error": error,
-        "outcome_at": now(),
-    }
+def placed(app: App, decision: Decision) -> Transaction[UUID | None]:
+    """Find what a decision follows from; a correction stands where the corrected one stood.
 
-    def judging() -> Transaction[Decision]:
-        found = yield from existing(app, key)
-        return (yield from app.store.saving(found.model_copy(update=outcome)))
+    Raises:
+        NotFound: what it follows from, or corrects, is not there.
+        InvalidInput: it would follow from itself, or correct what is corrected already.
+    """
+    above, old = decision.parent_id, decision.supersedes
+    if above:
+        yield from existing(app, above)
+        rows = yield app.store.query("decisions.led_by", id=above)
+        uncircled(above, old, {UUID(row["id"]) for row in rows})
+    if old is None:
+        return above
+    before = yield from existing(app, old)
+    for row in (yield app.store.query("decisions.corrections", id=old)):
+        raise InvalidInput(f"Decision `{old}` was corrected already: correct `{row['id']}`.")
+    return above or before.parent_id
 
-    saved = await app.store.engine.write(judging())
-    return Outcome(id=saved.id, question=saved.question, outcome=saved.outcome())
+
+def uncircled(above: UUID, old: UUID | None, led: set[UUID]) -> None:
+    """Refuse a parent that follows from itself, or from what is corrected.
+
+    Raises:
+        InvalidInput: there would be a circle.
+    """
+    if above in led:
+        raise InvalidInput(f"The decision `{above}` follows from itself: name another parent.")
+    if old in {above, *led}:
+        raise InvalidInput(
+            f"A correction of `{old}` cannot follow from it: leave out `parent`, and it takes the"
+            " place of what it corrects."
+        )
 
 
 def existing(app: App, key: UUID) -> Transaction[Decision]:
@@ -147,20 +163,59 @@ def same_question(decision: Decision) -> Request:
     )
 
 
-def earlier(app: App, request: Request, meant: Meant | None) -> Transaction[list[Earlier]]:
-    """Find decisions on the same question, the likest first."""
-    found = yield from app.finder.searching(request, meant)
-    return [
-        Earlier(
-            id=hit.record.id,
-            question=hit.record.question,
-            selected=hit.record.selected,
-            outcome=hit.record.outcome(),
-            when=hit.record.created_at.date().isoformat(),
-        )
-        for hit in found.hits
-        if isinstance(hit.record, Decision) and (hit.coverage >= ALIKE or means_it(app, hit))
+def earlier(
+    app: App, decision: Decision, request: Request, meant: Meant | None
+) -> Transaction[list[Earlier]]:
+    """Find decisions on the same question: those on the very same, then the likest."""
+    same = yield app.store.query(
+        "decisions.of_question",
+        signature=decision.question_signature,
+        project=decision.project,
+        limit=EARLIER,
+    )
+    found = {d.id: d for d in (decode(Decision, row) for row in same)}
+    if len(found) < EARLIER:
+        for like in (yield from resembling(app, request, meant)):
+            found.setdefault(like.id, like)
+    return [told(d) for d in found.values() if d.id != decision.supersedes][:EARLIER]
+
+
+def resembling(app: App, request: Request, meant: Meant | None) -> Transaction[list[Decision]]:
+    """Find decisions on a like question that nothing corrects, the likest first."""
+    hits = (yield from app.finder.searching(request, meant)).hits
+    found: list[Decision] = []
+    for hit in hits:
+        if isinstance(hit.record, Decision) and (hit.coverage >= ALIKE or means_it(app, hit)):
+            corrected = yield app.store.query("decisions.corrections", id=hit.record.id)
+            found += [] if corrected else [hit.record]
+    return found
+
+
+def told(decision: Decision) -> Earlier:
+    return Earlier(
+        id=decision.id,
+        question=decision.question,
+        selected=decision.selected,
+        outcome=decision.outcome(),
+        when=decision.created_at.date().isoformat(),
+    )
+
+
+def offered(app: App, decision: Decision) -> Transaction[list[Taught]]:
+    """Find what was learned of such cases, what was chosen first, then what else could be."""
+    among = {*decision.selected, *(option.name for option in decision.options)}
+    filters = {"type": decision.decision_type, "project": decision.project, "faded": 0}
+    told = given(decision.context, decision.agent_name)
+    rows = yield app.store.query("patterns.listed", **filters, limit=MOST)
+    fitting = [
+        pattern
+        for pattern in (decode(Pattern, row) for row in rows)
+        if pattern.open_to(decision.agent_name)
+        and pattern.choice in among
+        and hold(pattern.conditions, told)
     ]
+    fitting.sort(key=lambda pattern: pattern.choice not in decision.selected)
+    return [Taught(id=p.id, says=p.description) for p in fitting[:OFFERED]]
 
 
 def means_it(app: App, hit: Found) -> bool:

@@ -8,11 +8,13 @@ from agent_mem.app import App
 from agent_mem.behaviors.prune import UNDO
 from agent_mem.errors import InvalidInput, NotFound
 from agent_mem.recall.similar import resembling
+from agent_mem.records.decision import Decision
 from agent_mem.records.fields import Content, Moment, Name, Names, Number, Share
 from agent_mem.records.memory import Memory, MemoryKind
 from agent_mem.records.record import Record, named_id, now, uuid7
 from agent_mem.storage.statements import Transaction
 from agent_mem.storage.store import decode
+from agent_mem.tools.outcomes import outcomes
 from agent_mem.tools.scope import (
     Agent,
     Project,
@@ -189,6 +191,7 @@ async def forget(
             yield from app.store.saving(back(record) if undo else gone(record))
         for record in found:
             yield from (closing if undo else reopening)(app, record)
+            yield from beside(app, record, undo=undo)
         return found
 
     found = await app.store.engine.write(forgetting())
@@ -225,6 +228,13 @@ def closing(app: App, record: Record) -> Transaction[None]:
         if before.superseded_by is None:
             end = {"superseded_by": record.id, "valid_until": now()}
             yield from app.store.saving(before.model_copy(update=end))
+
+
+def beside(app: App, record: Record, *, undo: bool) -> Transaction[None]:
+    """Let the outcomes of a decision go with it, and come back with it."""
+    if isinstance(record, Decision):
+        for outcome in (yield from outcomes(app, record.id, forgotten=True)):
+            yield from app.store.saving(back(outcome) if undo else gone(outcome))
 
 
 def corrected(app: App, record: Record) -> Transaction[list[Memory]]:

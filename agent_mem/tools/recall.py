@@ -48,7 +48,8 @@ async def recall(
     kinds: Annotated[
         Names | None,
         Field(
-            description="memory, event, decision, solution, insight, snapshot, or a memory's kind"
+            description="memory, event, decision, pattern, solution, work, insight, snapshot, or what"
+            " kind of memory"
         ),
     ] = None,
     topic: Name | None = None,

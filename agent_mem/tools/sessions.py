@@ -7,10 +7,10 @@ from agent_mem.app import App
 from agent_mem.errors import InvalidInput
 from agent_mem.recall.budget import Budget, spent
 from agent_mem.recall.search import Request
-from agent_mem.records.decision import Decision
+from agent_mem.records.decision import SHORT_TERM, Decision
 from agent_mem.records.event import Event
 from agent_mem.records.fields import Content, Line, Name, storable_json
-from agent_mem.records.record import named_id, now
+from agent_mem.records.record import now
 from agent_mem.records.session import Session
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.task import Task, TaskStatus
@@ -25,9 +25,12 @@ from agent_mem.tools.scope import (
     session_id,
 )
 from agent_mem.tools.skills import permitted
+from agent_mem.tools.tasks import keeping, task_id
 from agent_mem.tools.tool import Result
 
 RECENT = 10
+OVERDUE = SHORT_TERM
+"""How long a decision may wait for its outcome before it is asked for."""
 ALIKE = 0.5
 """The share of an error's words that a solution must have to be shown with it."""
 ENVELOPE = 150
@@ -93,9 +96,8 @@ async def save_session(
         for item in items:
             before = yield from app.store.getting(Task, item.id)
             begun = before.created_at if before else item.created_at
-            yield from app.store.saving(
-                item.model_copy(update={"session_id": key, "created_at": begun})
-            )
+            after = item.model_copy(update={"session_id": key, "created_at": begun})
+            yield from keeping(app, before, after, scope.agent_name)
         return key
 
     key = await app.store.engine.write(saving())
@@ -125,9 +127,8 @@ def ending(app: App, key: UUID | None) -> Transaction[None]:
 
 def task_of(app: App, scope: Scope, item: TaskItem) -> Task:
     """Make the task that this title always is in this project."""
-    title = " ".join(item.title.casefold().split())
     return Task(
-        id=named_id("task", app.store.owner, scope.project or "", title),
+        id=task_id(app, scope.project, item.title),
         agent_name=scope.agent_name,
         project=scope.project,
         **item.model_dump(),
@@ -140,6 +141,8 @@ class Restored(Result):
     context: dict[str, Any] = Field(default_factory=dict)
     tasks: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
     decisions: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
+    waiting: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
+    """Decisions whose outcome should be known by now: log_outcome closes the loop."""
     errors: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
     skills: list[str] = Field(default_factory=list)
     left_out: int | None = None
@@ -156,8 +159,8 @@ async def restore_session(
 ) -> Restored:
     """Pick up where the last conversation stopped. Call it first in a new one.
 
-    Returns its summary, open tasks, recent decisions, recent errors with known solutions, and
-    your skills.
+    Returns its summary, open tasks, recent decisions, decisions that wait for log_outcome, recent
+    errors with known solutions, and your skills.
     """
     filters = {"project": app.where(project), "agent": agent}
     key = session_id(app, session) if session else None
@@ -171,6 +174,7 @@ async def restore_session(
             context=fitted(snapshot.context_data, budget) if snapshot else {},
             tasks=budget.fitting((yield from open_tasks(app, filters))),
             decisions=budget.fitting((yield from recent_decisions(app, filters))),
+            waiting=budget.fitting((yield from waiting(app, filters))),
             errors=budget.fitting((yield from recent_errors(app, filters))),
             skills=budget.fitting((yield from skill_names(app, agent))),
         )
@@ -219,7 +223,7 @@ def clipped(text: str, budget: Budget) -> str:
 
 
 def open_tasks(app: App, filters: dict[str, str | None]) -> Transaction[list[dict[str, Any]]]:
-    rows = yield app.store.query("tasks.open", **filters, limit=4 * RECENT)
+    rows = yield app.store.query("tasks.listed", **filters, status="open", limit=4 * RECENT)
     tasks = [decode(Task, row) for row in rows]
     wanted = {"title", "status", "progress", "blockers"}
     return [
@@ -236,6 +240,17 @@ def recent_decisions(app: App, filters: dict[str, str | None]) -> Transaction[li
             "selected": d.selected,
             "outcome": d.outcome(),
         }
+        for d in (decode(Decision, row) for row in rows)
+    ]
+
+
+def waiting(app: App, filters: dict[str, str | None]) -> Transaction[list[dict[str, Any]]]:
+    """List the latest decisions without an outcome that had time enough to get one."""
+    rows = yield app.store.query(
+        "decisions.waiting", **filters, before=now() - OVERDUE, limit=RECENT // 2
+    )
+    return [
+        {"id": str(d.id), "question": d.question, "since": d.created_at.date().isoformat()}
         for d in (decode(Decision, row) for row in rows)
     ]
 

@@ -16,6 +16,8 @@ from agent_mem.tools.tool import Result
 LONGEST = 1_000
 """Characters of a text that are shown; the whole is behind a link."""
 OTHERS = 3
+LIKE = 10
+"""How many like problems are looked at for being the same."""
 
 Problem = Annotated[Content, Field(description="The problem: its error message, or in words")]
 
@@ -44,7 +46,7 @@ async def find_solution(
     limit: Annotated[int, Field(ge=1, le=20)] = 3,
 ) -> KnownSolutions:
     """Find known solutions to a problem, with how often each worked. Call it before you debug."""
-    key = solution_id(app, problem)
+    key = await known_as(app, problem)
     request = Request(query=problem, kinds=("solution",), limit=limit, literal=True)
     meant = await app.finder.meant(request)
 
@@ -82,7 +84,7 @@ async def record_solution(
     Returns the solution that is likeliest to work by now.
     """
     scope = Scope.of(app, agent, project)
-    key = solution_id(app, problem)
+    key = await known_as(app, problem)
     first = Solution(
         id=key,
         agent_name=scope.agent_name,
@@ -106,9 +108,24 @@ async def record_solution(
     )
 
 
-def solution_id(app: App, problem: str) -> UUID:
-    """Give the same problem the same id, on every machine."""
-    return named_id("solution", app.store.owner, signature(problem))
+async def known_as(app: App, problem: str) -> UUID:
+    """Give the same problem the same id, on every machine.
+
+    A program that reduced problems to other signatures may have kept it under another id. Then it
+    is among those that are like it.
+    """
+    same = signature(problem)
+    key = named_id("solution", app.store.owner, same)
+    request = Request(query=problem, kinds=("solution",), limit=LIKE, literal=True)
+
+    def looking() -> Transaction[UUID]:
+        if (yield from app.store.getting(Solution, key, forgotten=True)):
+            return key
+        hits = (yield from app.finder.searching(request)).hits
+        like = [hit.record for hit in hits if isinstance(hit.record, Solution)]
+        return next((s.id for s in like if signature(s.problem_description) == same), key)
+
+    return await app.store.engine.read(looking())
 
 
 def known(solution: Solution, asked: UUID) -> Known:

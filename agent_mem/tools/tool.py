@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic_core import ErrorDetails, to_jsonable_python
 
 from agent_mem.app import App
+from agent_mem.config import Toolset
 from agent_mem.errors import InvalidInput
 
 UNSAID = frozenset(
@@ -33,6 +34,7 @@ class Tool:
     destroys: bool = False
     repeatable: bool = False
     """Calling it again with the same arguments changes nothing more."""
+    toolset: Toolset = "core"
 
     @property
     def name(self) -> str:

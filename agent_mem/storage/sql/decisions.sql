@@ -35,6 +35,32 @@ CREATE TABLE decisions (
 CREATE INDEX decisions_parent ON decisions (owner, parent_id);
 CREATE INDEX decisions_created ON decisions (owner, created_at);
 
+-- migrate 2 --
+-- What stays the same of a question when it comes again; decisions of before have none.
+ALTER TABLE decisions ADD COLUMN question_signature text;
+CREATE INDEX decisions_question ON decisions (owner, question_signature);
+CREATE INDEX decisions_supersedes ON decisions (owner, supersedes) WHERE supersedes IS NOT NULL;
+CREATE INDEX decisions_open ON decisions (owner, created_at) WHERE outcome_at IS NULL;
+
+-- part standing --
+-- Decisions that no other corrects. Derived, so that whoever logs an outcome of a corrected one
+-- elsewhere at the same time takes nothing away:
+id NOT IN (
+    SELECT supersedes FROM decisions
+    WHERE owner = :owner AND supersedes IS NOT NULL AND deleted_at IS NULL
+)
+
+-- part asked --
+-- Decisions of a time window, a type, an agent, a project and a kind of outcome:
+owner = :owner AND deleted_at IS NULL AND created_at >= :since AND created_at < :until
+  AND (CAST(:type AS text) IS NULL OR decision_type = :type)
+  AND (CAST(:agent AS text) IS NULL OR agent_name = :agent)
+  AND (CAST(:project AS text) IS NULL OR project = :project)
+  AND (
+    CAST(:outcome AS text) IS NULL OR :outcome =
+      CASE WHEN success THEN 'success' WHEN NOT success THEN 'failure' ELSE 'open' END
+  )
+
 -- query chain --
 -- Walk from a decision to the first that led to it, and down to all that followed.
 WITH RECURSIVE up (id, parent_id) AS (
@@ -56,6 +82,7 @@ SELECT * FROM decisions
 WHERE owner = :owner AND deleted_at IS NULL
   AND (CAST(:project AS text) IS NULL OR project = :project OR project IS NULL)
   AND (CAST(:agent AS text) IS NULL OR agent_name = :agent)
+  AND {standing}
 ORDER BY created_at DESC, id DESC LIMIT :limit;
 
 -- query failed --
@@ -63,4 +90,79 @@ ORDER BY created_at DESC, id DESC LIMIT :limit;
 SELECT * FROM decisions
 WHERE owner = :owner AND deleted_at IS NULL AND outcome_at >= :since AND NOT success
   AND (CAST(:project AS text) IS NULL OR project = :project)
+  AND {standing}
 ORDER BY outcome_at, id LIMIT :limit;
+
+-- query reviewed --
+-- List the decisions that are asked for, the latest first.
+SELECT * FROM decisions
+WHERE {asked} AND (CAST(:corrected AS bigint) = 1 OR {standing})
+ORDER BY created_at DESC, id DESC LIMIT :limit;
+
+-- query measured --
+-- Fetch of each decision that is asked for what its statistics are made of.
+SELECT success, confidence, quality_score, latency_ms FROM decisions
+WHERE {asked} AND (CAST(:corrected AS bigint) = 1 OR {standing});
+
+-- query waiting --
+-- List the latest decisions that have waited for an outcome since before a time.
+SELECT * FROM decisions
+WHERE owner = :owner AND deleted_at IS NULL AND outcome_at IS NULL AND created_at < :before
+  AND (CAST(:project AS text) IS NULL OR project = :project OR project IS NULL)
+  AND (CAST(:agent AS text) IS NULL OR agent_name = :agent)
+  AND {standing}
+ORDER BY created_at DESC, id DESC LIMIT :limit;
+
+-- query of_question --
+-- List the latest decisions on one question, those first whose outcome is known.
+SELECT * FROM decisions
+WHERE owner = :owner AND question_signature = :signature AND deleted_at IS NULL
+  AND (CAST(:project AS text) IS NULL OR project = :project OR project IS NULL)
+  AND {standing}
+ORDER BY CASE WHEN outcome_at IS NULL THEN 1 ELSE 0 END, created_at DESC, id DESC LIMIT :limit;
+
+-- query corrections --
+-- Find what corrects a decision; more than one, if machines did it apart.
+SELECT * FROM decisions
+WHERE owner = :owner AND supersedes = :id AND deleted_at IS NULL
+ORDER BY created_at, id LIMIT 50;
+
+-- query led_by --
+-- List the ids of all that led to a decision; its own is among them if it is in a circle.
+WITH RECURSIVE up (id) AS (
+    SELECT parent_id FROM decisions WHERE owner = :owner AND id = :id
+    UNION
+    SELECT d.parent_id FROM decisions d JOIN up ON d.id = up.id WHERE d.owner = :owner
+)
+SELECT id FROM up WHERE id IS NOT NULL ORDER BY id;
+
+-- query ancestors --
+-- Walk from a decision to those that led to it, the nearest first.
+WITH RECURSIVE up (id) AS (
+    SELECT parent_id FROM decisions WHERE owner = :owner AND id = :id
+    UNION
+    SELECT d.parent_id FROM decisions d JOIN up ON d.id = up.id WHERE d.owner = :owner
+)
+SELECT decisions.* FROM decisions JOIN up ON decisions.id = up.id
+WHERE decisions.owner = :owner AND decisions.deleted_at IS NULL
+ORDER BY decisions.created_at DESC, decisions.id DESC LIMIT :limit;
+
+-- query descendants --
+-- Walk from a decision to all that followed from it.
+WITH RECURSIVE down (id) AS (
+    SELECT id FROM decisions WHERE owner = :owner AND parent_id = :id
+    UNION
+    SELECT d.id FROM decisions d JOIN down ON d.parent_id = down.id WHERE d.owner = :owner
+)
+SELECT decisions.* FROM decisions JOIN down ON decisions.id = down.id
+WHERE decisions.owner = :owner AND decisions.deleted_at IS NULL
+ORDER BY decisions.created_at, decisions.id LIMIT :limit;
+
+-- query evidence --
+-- List the latest decisions whose outcome is known, made in a time window.
+SELECT * FROM decisions
+WHERE owner = :owner AND deleted_at IS NULL AND success IS NOT NULL
+  AND created_at >= :since AND created_at < :until
+  AND (CAST(:project AS text) IS NULL OR project = :project)
+  AND {standing}
+ORDER BY created_at DESC, id DESC LIMIT :limit;

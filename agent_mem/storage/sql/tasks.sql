@@ -22,10 +22,12 @@ CREATE TABLE tasks (
 );
 CREATE INDEX tasks_open ON tasks (owner, status);
 
--- query open --
--- List what is still to do, the latest first.
+-- query listed --
+-- List the tasks of a status, or those that are open or all, the latest first.
 SELECT * FROM tasks
-WHERE owner = :owner AND deleted_at IS NULL AND status <> 'done'
+WHERE owner = :owner AND deleted_at IS NULL
+  AND (CAST(:status AS text) = 'all' OR status = :status
+       OR (CAST(:status AS text) = 'open' AND status <> 'done'))
   AND (CAST(:project AS text) IS NULL OR project = :project OR project IS NULL)
   AND (CAST(:agent AS text) IS NULL OR agent_name = :agent)
 ORDER BY updated_at DESC, id LIMIT :limit;

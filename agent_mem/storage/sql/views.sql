@@ -167,3 +167,68 @@ FROM (
         NULL, content, relevance
     FROM insights WHERE deleted_at IS NULL
 ) AS remembered;
+
+-- migrate 2 postgres --
+-- A decision that was corrected is no longer counted: its correction is. Nothing is corrected here
+-- by what was forgotten. The timeline has patterns and finished work, too.
+CREATE OR REPLACE VIEW decision_outcomes WITH (security_invoker = true) AS
+SELECT owner, agent_name, project, decision_type,
+    count(*) AS decisions,
+    count(*) FILTER (WHERE success IS NULL) AS open,
+    count(*) FILTER (WHERE success) AS succeeded,
+    count(*) FILTER (WHERE NOT success) AS failed,
+    CAST(avg(CAST(success AS integer)) AS double precision) AS success_rate,
+    avg(confidence) AS avg_confidence,
+    avg(confidence - CAST(success AS integer)) AS overconfidence,
+    avg(quality_score) AS avg_quality_score,
+    avg(latency_ms) AS avg_latency_ms,
+    max(created_at) AS last_decision_at,
+    max(outcome_at) AS last_outcome_at
+FROM decisions d WHERE deleted_at IS NULL AND NOT EXISTS (
+    SELECT 1 FROM decisions c
+    WHERE c.owner = d.owner AND c.supersedes = d.id AND c.deleted_at IS NULL
+)
+GROUP BY owner, agent_name, project, decision_type;
+
+CREATE OR REPLACE VIEW memory_timeline WITH (security_invoker = true) AS
+SELECT owner, at, record, kind, id, agent_name, project, session_id, content, importance,
+    CASE
+        WHEN importance >= 0.8 THEN 'Critical (0.8-1.0)'
+        WHEN importance >= 0.6 THEN 'High (0.6-0.8)'
+        WHEN importance >= 0.4 THEN 'Medium (0.4-0.6)'
+        WHEN importance >= 0.2 THEN 'Low (0.2-0.4)'
+        WHEN importance >= 0.0 THEN 'Minimal (0.0-0.2)'
+    END AS importance_level
+FROM (
+    SELECT owner, ts AS at, 'event' AS record, event_type AS kind, id, agent_name, project,
+        session_id, content, importance
+    FROM events WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT owner, coalesce(occurred_at, created_at), 'memory', kind, id, agent_name, project,
+        session_id, content, relevance
+    FROM memories WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT owner, created_at, 'decision', decision_type, id, agent_name, project,
+        session_id, question, NULL
+    FROM decisions WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT owner, created_at, 'pattern', pattern_type, id, agent_name, project,
+        NULL, description, confidence
+    FROM patterns WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT owner, created_at, 'snapshot', context_type, id, agent_name, project,
+        session_id, CAST(context_data AS text), importance / 10.0
+    FROM context_snapshots WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT owner, coalesce(last_used, created_at), 'solution', 'solution', id, agent_name, project,
+        NULL, problem_description, NULL
+    FROM knowledge_base WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT owner, created_at, 'insight', topic, id, agent_name, project,
+        NULL, content, relevance
+    FROM insights WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT owner, created_at, 'work', CASE WHEN success THEN 'done' ELSE 'failed' END, id,
+        agent_name, project, NULL, action, NULL
+    FROM work_history WHERE deleted_at IS NULL AND signature <> '' AND success IS NOT NULL
+) AS remembered;

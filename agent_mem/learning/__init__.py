@@ -1,0 +1,1 @@
+"""Learning from decisions and their outcomes: plain functions over records, no database."""

@@ -1,10 +1,11 @@
 """Measure decisions: `python bench/decisions.py [--decisions 10000] [--rounds 200]`.
 
 So many decisions in one project, of 40 types and 2,000 questions with numbers in them, most with
-an outcome; the words are as unevenly frequent as in a natural language. Then `log_decision` with its
-look-up of earlier ones, `log_outcome` and `review_decisions` inside the server, by words and, once
-all is embedded, also by meaning. Milliseconds, by the clock, and of the processor's time: the second
-is what another process on the same cores does not change. Then `learn_patterns` over all of them.
+an outcome; the words are as unevenly frequent as in a natural language. Then `log_decision` with
+its look-up of earlier ones, `log_outcome` and `review_decisions` inside the server, by words and,
+once all is embedded, also by meaning. Milliseconds, by the clock, and of the processor's time: the
+second is what another process on the same cores does not change. Then `learn_patterns` over all of
+them.
 """
 
 import argparse
@@ -158,15 +159,13 @@ async def main(total: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with open_app(Settings(db=Path(folder) / "memory.db")) as app:
             await fill(app, total, deciding)
-            print(
-                f"\n| {total} decisions: by words | p50 / p95 | of the processor |\n| --- | --- | --- |"
-            )
+            print(f"\n| {total} decisions: by words | p50 / p95 | of the processor |")
+            print("| --- | --- | --- |")
             await measure(app, deciding, rounds)
             print("\nEmbedding all of it ...", flush=True)
             await app.finder.meaning.embed(lambda _, __: None)
-            print(
-                "\n| by words and by meaning | p50 / p95 | of the processor |\n| --- | --- | --- |"
-            )
+            print("\n| by words and by meaning | p50 / p95 | of the processor |")
+            print("| --- | --- | --- |")
             await measure(app, deciding, rounds)
             began = time.perf_counter()
             done = await run_behavior(app, name="learn_patterns", input={"project": PROJECT})

@@ -23,10 +23,10 @@ from learning_world import CHOICES, NOISE, PLANTED, TYPES, Planted, Truth, drawn
 
 from agent_mem.app import App, open_app
 from agent_mem.config import Settings
-from agent_mem.learning.measures import wilson
 from agent_mem.learning.patterns import findings
 from agent_mem.records.decision import Decision
 from agent_mem.records.pattern import EVERYONE, Pattern
+from agent_mem.records.rate import wilson
 from agent_mem.records.record import now
 from agent_mem.tools.behaviors import run_behavior
 from agent_mem.tools.patterns import list_patterns

@@ -361,7 +361,8 @@ async def test_an_action_that_this_program_lacks_is_refused(app: App, call: Call
         await call("run_behavior", name="new")
 
     assert str(refused.value) == (
-        "There is no action `dream`; there are analyze, consolidate, learn_patterns, prune, reembed."
+        "There is no action `dream`; there are analyze, consolidate, learn_patterns, prune,"
+        " reembed."
     )
 
 

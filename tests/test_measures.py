@@ -7,14 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_mem.learning.measures import (
-    Bin,
-    brier,
-    mean,
-    percentile,
-    reliability,
-    wilson,
-)
+from agent_mem.learning.measures import Bin, brier, mean, percentile, reliability
+from agent_mem.records.rate import wilson
 
 SHARES = st.floats(0, 1)
 FORECASTS = st.lists(st.tuples(SHARES, st.booleans()), max_size=60)

@@ -73,6 +73,8 @@ def test_every_record_can_be_written_as_json(record: Record) -> None:
         ("log_decision", "confidence", {"question": "?", "selected": ["x"]}),
         ("log_outcome", "latency_ms", {"decision": "x", "success": True}),
         ("log_outcome", "quality", {"decision": "x", "success": True}),
+        ("check_work", "minutes", {"action": "x"}),
+        ("log_work", "duration_ms", {"action": "x", "success": True}),
     ],
 )
 async def test_a_tool_says_so_in_one_sentence(

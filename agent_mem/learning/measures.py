@@ -1,23 +1,15 @@
-"""How well decisions turned out: rates with their intervals, percentiles, calibration."""
+"""How well decisions turned out: means, percentiles, calibration."""
 
-import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from statistics import NormalDist, fmean
+from statistics import fmean
 from typing import Final, NamedTuple
 
-Z: Final = NormalDist().inv_cdf(0.975)
-"""Standard deviations on each side of the middle 95% of a normal distribution."""
 BINS: Final = 10
 EDGES: Final = [number / BINS for number in range(1, BINS)]
 
 Forecast = tuple[float, bool]
 """How sure an agent said it was, and whether it was right."""
-
-
-class Interval(NamedTuple):
-    low: float
-    high: float
 
 
 class Bin(NamedTuple):
@@ -28,18 +20,6 @@ class Bin(NamedTuple):
     n: int
     said: float
     right: float
-
-
-def wilson(successes: int, n: int) -> Interval:
-    """Give the 95% interval of a rate (Wilson 1927): it fits small samples, and stays in [0, 1]."""
-    if n == 0:
-        return Interval(0.0, 1.0)
-    rate, spread = successes / n, Z * Z / n
-    middle = (rate + spread / 2) / (1 + spread)
-    half = Z / (1 + spread) * math.sqrt(rate * (1 - rate) / n + spread / (4 * n))
-    return Interval(
-        0.0 if successes == 0 else middle - half, 1.0 if successes == n else middle + half
-    )
 
 
 def percentile(ordered: Sequence[float], percent: int) -> float | None:

@@ -3,7 +3,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from agent_mem.records.decision import told
-from agent_mem.records.fields import Line, Name, Share
+from agent_mem.records.fields import Line, Name, Number, Share
 from agent_mem.records.record import Record
 
 
@@ -16,7 +16,7 @@ class Outcome(Record):
     agent_name: Name
     success: bool
     quality_score: Share | None = None
-    latency_ms: float | None = None
+    latency_ms: Number | None = None
     error: Line | None = None
 
     def told(self) -> str:

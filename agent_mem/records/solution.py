@@ -2,8 +2,8 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
-from agent_mem.learning.measures import wilson
 from agent_mem.records.fields import Content, Moment, Number
+from agent_mem.records.rate import wilson
 from agent_mem.records.record import Findable, Record
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from agent_mem.records.fields import Json, Line, Moment, Name
+from agent_mem.records.fields import Json, Line, Moment, Name, Number
 from agent_mem.records.record import Findable, Record, digest
 
 LONGEST = 300
@@ -28,7 +28,7 @@ class Work(Record):
     output: Json = Field(default_factory=dict)
     success: bool | None = None
     error_message: Line | None = None
-    duration_ms: float | None = None
+    duration_ms: Number | None = None
     claimed_at: Moment | None = None
     lease_until: Moment | None = None
     """Until when it counts as under way, unless it is renewed or its result is logged."""

@@ -5,7 +5,7 @@ from pydantic import Field
 
 from agent_mem.app import App
 from agent_mem.records.decision import Decision
-from agent_mem.records.fields import Line, Name, Share
+from agent_mem.records.fields import Line, Name, Number, Share
 from agent_mem.records.outcome import Outcome
 from agent_mem.records.record import named_id, now
 from agent_mem.storage.statements import Transaction
@@ -30,7 +30,7 @@ async def log_outcome(
     success: Annotated[bool, Field(description="Did it work?")],
     quality: Annotated[Share | None, Field(description="How well, 0 to 1")] = None,
     latency_ms: Annotated[
-        float | None, Field(ge=0, le=1e12, description="How long it took")
+        Number | None, Field(ge=0, le=1e12, description="How long it took")
     ] = None,
     error: Annotated[Line | None, Field(description="What went wrong")] = None,
     agent: Agent = None,

@@ -48,8 +48,8 @@ async def recall(
     kinds: Annotated[
         Names | None,
         Field(
-            description="memory, event, decision, pattern, solution, work, insight, snapshot, or what"
-            " kind of memory"
+            description="memory, event, decision, pattern, solution, work, insight, snapshot, or a"
+            " memory's kind"
         ),
     ] = None,
     topic: Name | None = None,

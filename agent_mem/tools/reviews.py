@@ -13,10 +13,10 @@ from agent_mem.learning.measures import (
     mean,
     percentile,
     reliability,
-    wilson,
 )
 from agent_mem.records.decision import SHORT_TERM, Decision
 from agent_mem.records.fields import Moment, Name
+from agent_mem.records.rate import wilson
 from agent_mem.records.record import now
 from agent_mem.storage.statements import Row, Transaction
 from agent_mem.storage.store import decode

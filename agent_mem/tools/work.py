@@ -9,7 +9,7 @@ from pydantic import Field
 from agent_mem.app import App
 from agent_mem.errors import InvalidInput, NotFound
 from agent_mem.recall.search import Found, Request
-from agent_mem.records.fields import Json, Line, Name
+from agent_mem.records.fields import Json, Line, Name, Number
 from agent_mem.records.record import now
 from agent_mem.records.work import Work, work_signature
 from agent_mem.storage.statements import Transaction
@@ -31,7 +31,7 @@ Input = Annotated[
     Json | None,
     Field(description="What it is done with, where that makes it another piece of work"),
 ]
-Minutes = Annotated[float, Field(gt=0, le=1440, description="How long the claim holds")]
+Minutes = Annotated[Number, Field(gt=0, le=1440, description="How long the claim holds")]
 
 NOTES: dict[State, str] = {
     "new": "",
@@ -190,7 +190,7 @@ async def log_work(
     claim: Annotated[Name | None, Field(description="Its id; default: your claim on it")] = None,
     task: Annotated[Line | None, Field(description="Title or id of the task it was for")] = None,
     duration_ms: Annotated[
-        float | None, Field(ge=0, le=1e12, description="Default: since the claim")
+        Number | None, Field(ge=0, le=1e12, description="Default: since the claim")
     ] = None,
     agent: Agent = None,
     project: Project = None,

@@ -25,7 +25,9 @@ from agent_mem.app import App, open_app
 from agent_mem.config import Settings
 from agent_mem.errors import InvalidInput
 from agent_mem.records import record as record_module
+from agent_mem.records.decision import Decision
 from agent_mem.records.memory import Memory
+from agent_mem.records.pattern import Pattern
 from agent_mem.records.record import Record
 from agent_mem.storage import statements
 from agent_mem.storage.statements import Row, Statement, Transaction
@@ -38,6 +40,8 @@ PAUSE: Final = 0.08
 FEW: Final = 6
 """How many names all share: what several machines write is the same rows."""
 RECENT: Final = 60
+OLD: Final = 16
+"""Decisions that are learned from."""
 SLOW: Final = 0.3
 """The share of the pushes whose transaction is slow to commit, and the seconds that it takes."""
 SLOWEST: Final = 0.25
@@ -185,7 +189,8 @@ class Writer:
         """Call a tool; tell whether it did what it was asked to."""
         act = self.rng.choice([self.new, self.new, self.shared, self.named, self.solve, self.log])
         other = self.rng.choice([self.forget, self.restore, self.correct, self.save])
-        name, arguments = await self.rng.choice([act, other])()
+        more = self.rng.choice([self.judge, self.work, self.task, self.learn, self.share])
+        name, arguments = await self.rng.choice([act, other, more])()
         tool = next(tool for tool in TOOLS if tool.name == name)
         try:
             await tool(self.app, arguments)
@@ -197,9 +202,9 @@ class Writer:
     def one(self) -> int:
         return self.rng.randrange(FEW)
 
-    async def recent(self) -> str:
-        """Choose a memory, of whichever machine."""
-        rows = await self.app.store.engine.read(latest(self.app.store))
+    async def recent(self, model: type[Record] = Memory) -> str:
+        """Choose a memory, or another record, of whichever machine."""
+        rows = await self.app.store.engine.read(latest(self.app.store, model))
         ids = [row["id"] for row in rows] or [str(record_module.uuid7())]
         return self.rng.choice(ids)
 
@@ -238,7 +243,7 @@ class Writer:
         return "remember", {"content": said, "supersedes": await self.recent()}
 
     async def save(self) -> tuple[str, dict[str, Any]]:
-        task = {"title": f"Task {self.one}", "status": self.rng.choice(["open", "done"])}
+        task = {"title": f"Task {self.one}", "status": self.rng.choice(["todo", "done"])}
         summary = f"So far {self.rng.random()}."
         return "save_session", {
             "summary": summary,
@@ -246,7 +251,45 @@ class Writer:
             "session": f"session {self.one}",
         }
 
+    async def judge(self) -> tuple[str, dict[str, Any]]:
+        outcome = {"success": self.rng.random() < 1 / 2, "quality": self.rng.random()}
+        return "log_outcome", {"decision": await self.recent(Decision), **outcome}
 
-def latest(store: Store) -> Transaction[list[Row]]:
-    sql = f"SELECT id FROM {Memory.TABLE} WHERE owner = :owner ORDER BY hlc DESC LIMIT :n"  # noqa: S608 - our own name
+    async def work(self) -> tuple[str, dict[str, Any]]:
+        job = {"action": f"Job {self.one}"}
+        return self.rng.choice(
+            [
+                ("check_work", {**job, "again": True, "minutes": 0.01}),
+                ("log_work", {**job, "success": self.rng.random() < 1 / 2}),
+            ]
+        )
+
+    async def task(self) -> tuple[str, dict[str, Any]]:
+        status = self.rng.choice(["todo", "doing", "blocked", "done"])
+        return "update_task", {"task": f"Task {self.one}", "status": status}
+
+    async def learn(self) -> tuple[str, dict[str, Any]]:
+        """Decide again what all decide, with other outcomes, so that patterns come and go."""
+        await self.app.store.put(*[self.of_long_ago(n) for n in range(OLD)])
+        return "run_behavior", {"name": "learn_patterns"}
+
+    def of_long_ago(self, n: int) -> Decision:
+        when = record_module.now() - timedelta(days=3)
+        return Decision(
+            id=record_module.named_id("chaos", str(n)),
+            agent_name="agent",
+            created_at=when,
+            question="How?",
+            selected=["push" if n % 2 else "wait"],
+            success=self.rng.random() < (0.1 if n % 2 else 0.9),
+            outcome_at=when,
+        )
+
+    async def share(self) -> tuple[str, dict[str, Any]]:
+        with_whom = self.rng.choice([["*"], ["ana"], []])
+        return "share_pattern", {"pattern": await self.recent(Pattern), "shared_with": with_whom}
+
+
+def latest(store: Store, model: type[Record]) -> Transaction[list[Row]]:
+    sql = f"SELECT id FROM {model.TABLE} WHERE owner = :owner ORDER BY hlc DESC LIMIT :n"  # noqa: S608 - our own name
     return (yield Statement(sql, {"owner": store.owner, "n": RECENT}))

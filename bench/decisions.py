@@ -23,7 +23,7 @@ from server import Language
 
 from agent_mem.app import App, open_app
 from agent_mem.config import Settings
-from agent_mem.learning.measures import percentile
+from agent_mem.learning.measures import nearest_rank
 from agent_mem.records.decision import Decision, Option
 from agent_mem.records.record import now
 from agent_mem.records.signature import signature
@@ -148,9 +148,8 @@ async def measure(app: App, deciding: Deciding, rounds: int) -> None:
 
 
 def told(name: str, took: list[list[float]]) -> None:
-    figures = [
-        f"{statistics.median(some):.1f} / {percentile(sorted(some), 95):.1f}" for some in took
-    ]
+    late = nearest_rank(95, len(took[0])) - 1
+    figures = [f"{statistics.median(some):.1f} / {sorted(some)[late]:.1f}" for some in took]
     print(f"| {name} | {' | '.join(figures)} |", flush=True)
 
 

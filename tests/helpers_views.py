@@ -13,6 +13,7 @@ from agent_mem.records.decision import Decision
 from agent_mem.records.event import Event
 from agent_mem.records.insight import Insight
 from agent_mem.records.memory import Memory
+from agent_mem.records.pattern import Pattern
 from agent_mem.records.record import Record, uuid7
 from agent_mem.records.run import Run
 from agent_mem.records.session import Session
@@ -20,6 +21,7 @@ from agent_mem.records.skill import Skill
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.solution import Solution
 from agent_mem.records.sync_pass import SyncPass
+from agent_mem.records.work import Work
 from agent_mem.storage.postgres import Postgres, asyncpg
 from agent_mem.storage.store import Store
 from agent_mem.storage.sync.syncer import unindexed
@@ -118,11 +120,15 @@ def decided(hours: float, **more: object) -> Decision:
 
 GOOD = {"success": True, "quality_score": 1, "latency_ms": 100, "outcome_at": ago(hours=2)}
 BAD = {"success": False, "quality_score": 0.5, "latency_ms": 300, "outcome_at": ago(hours=1)}
+CORRECTED = decided(5, confidence=0.1, **BAD)
+STANDING = decided(4, confidence=0.75, **GOOD)
+"""What corrected it was forgotten."""
 DECISIONS = [
-    decided(4, confidence=0.75, **GOOD),
+    CORRECTED,
+    STANDING,
     decided(3, confidence=0.75, **BAD),
-    decided(2),
-    decided(1, **BAD, deleted_at=NOW),
+    decided(2, supersedes=CORRECTED.id),
+    decided(1, **BAD, supersedes=STANDING.id, deleted_at=NOW),
 ]
 RUNNER = Behavior(agent_name=ODOO, name="hourly", action="analyze", schedule="0 * * * *")
 IDLE = Behavior(agent_name=ODOO, name="never", action="prune", enabled=False)
@@ -164,8 +170,35 @@ SOLVED = Solution(
     solution="x",
     last_used=ago(hours=7),
 )
+LEARNED = Pattern(
+    agent_name=ARCHIVIST,
+    pattern_type="deploy",
+    description="It works.",
+    choice="push",
+    works=True,
+    confidence=0.98,
+    success_rate=0.9,
+    sample_size=10,
+    other_rate=0.1,
+    other_size=10,
+    created_at=ago(hours=4),
+)
+DONE = Work(
+    agent_name=ARCHIVIST, action="Sort.", signature="sort", success=True, created_at=ago(hours=9)
+)
+FAILED = Work(
+    agent_name=ARCHIVIST, action="Bind.", signature="bind", success=False, created_at=ago(hours=10)
+)
+CHANGE = Work(agent_name=ARCHIVIST, action="update_task", output={"status": "done"})
+"""One of a task, which is found with the task only."""
 REMEMBERED = [
     SAID,
+    LEARNED,
+    DONE,
+    FAILED,
+    CHANGE,
+    LEARNED.model_copy(update={"id": uuid7(), "deleted_at": NOW}),
+    DONE.model_copy(update={"id": uuid7(), "deleted_at": NOW}),
     PLAIN,
     CHOICE,
     STATE,

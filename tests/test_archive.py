@@ -27,6 +27,8 @@ from agent_mem.records.event import Event
 from agent_mem.records.insight import Insight
 from agent_mem.records.loser import Loser
 from agent_mem.records.memory import Memory
+from agent_mem.records.outcome import Outcome
+from agent_mem.records.pattern import Pattern, Version
 from agent_mem.records.record import Record, now, uuid7
 from agent_mem.records.run import Run
 from agent_mem.records.session import Session
@@ -35,6 +37,7 @@ from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.solution import Attempt, Solution
 from agent_mem.records.sync_pass import SyncPass
 from agent_mem.records.task import Task
+from agent_mem.records.work import Work
 from agent_mem.storage.archive import check, dump, load, replacing
 
 pytestmark = pytest.mark.anyio
@@ -58,6 +61,23 @@ def examples() -> list[Record]:
             options=[Option(name="x", score=0.1), Option(name="y")],
             context={"deep": [1, 2.5, None, {"k": ODD}]},
         ),
+        Outcome(decision_id=uuid7(), agent_name="a", success=False, quality_score=1 / 3, error=ODD),
+        Pattern(
+            agent_name="*",
+            pattern_type="t",
+            description=ODD,
+            conditions={"load": {"above": 0.1}},
+            choice="x",
+            works=False,
+            confidence=0.99,
+            success_rate=1 / 3,
+            sample_size=9,
+            other_rate=0.5,
+            other_size=8,
+            user_metadata={"deep": [None, ODD]},
+            history=[Version(version=1, until="x", confidence=1, success_rate=0.1, sample_size=5)],
+        ),
+        Work(agent_name="a", action=ODD, signature="s", output={"n": 10**30}, lease_until=THEN),
         Snapshot(agent_name="a", context_data={"goal": ODD, "steps": [1, 2]}, expires_at=None),
         Task(agent_name="a", title="Ship it", blockers=[ODD]),
         Solution(
@@ -298,9 +318,9 @@ BROKEN: dict[str, tuple[Damage, str]] = {
     "no end": (lambda v: row(v, "behavior_runs").update(duration_ms=1e300), "large .* 'duration_"),
     "a row too few": (
         lambda v: v.pop(),
-        "ends after line 15 with 14 rows, .* counts 15: it is not",
+        "ends after line 18 with 17 rows, .* counts 18: it is not",
     ),
-    "a row too many": (lambda v: v.append(v[3]), "ends after line 17 with 16 rows, .* counts 15"),
+    "a row too many": (lambda v: v.append(v[3]), "ends after line 20 with 19 rows, .* counts 18"),
 }
 
 

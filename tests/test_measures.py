@@ -7,11 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_mem.learning.measures import Bin, brier, mean, percentile, reliability
+from agent_mem.learning.measures import (
+    UNSAID,
+    Bin,
+    Group,
+    brier,
+    mean,
+    nearest_rank,
+    reliability,
+)
 from agent_mem.records.rate import wilson
-
-SHARES = st.floats(0, 1)
-FORECASTS = st.lists(st.tuples(SHARES, st.booleans()), max_size=60)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +40,7 @@ def test_an_interval_is_the_one_of_the_tables(
 
 def test_nothing_is_known_of_no_decisions() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
-    assert (mean([]), percentile([], 50), brier([]), reliability([])) == (None, None, None, [])
+    assert (mean(0, 0), brier([]), reliability([])) == (None, None, [])
 
 
 @given(st.integers(1, 5_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -61,84 +66,42 @@ def test_more_of_the_same_makes_an_interval_narrower(counted: tuple[int, int]) -
     assert many.high - many.low < few.high - few.low
 
 
-@given(st.lists(st.floats(allow_nan=False), min_size=1, max_size=200), st.integers(1, 100))
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=200).map(sorted), st.integers(1, 100))
 def test_a_percentile_is_the_least_value_that_enough_do_not_exceed(
-    values: list[float], percent: int
+    values: list[int], percent: int
 ) -> None:
-    found = percentile(sorted(values), percent)
+    found = values[nearest_rank(percent, len(values)) - 1]
 
-    def share(limit: float) -> Fraction:
+    def share(limit: int) -> Fraction:
         return Fraction(sum(value <= limit for value in values), len(values))
 
-    assert found in values
     assert share(found) >= Fraction(percent, 100)
     assert all(share(value) < Fraction(percent, 100) for value in values if value < found)
 
 
 def test_the_95th_of_twenty_is_the_nineteenth() -> None:
-    assert percentile(list(range(1, 21)), 95) == 19
-    assert percentile(list(range(1, 22)), 95) == 20
-    assert percentile([7.5], 95) == 7.5
+    assert [nearest_rank(95, n) for n in (20, 21, 1)] == [19, 20, 1]
 
 
-@pytest.mark.parametrize(
-    ("forecasts", "score"),
-    [
-        ([(1.0, True), (0.0, False)], 0.0),
-        ([(0.5, True), (0.5, False)], 0.25),
-        ([(0.9, True), (0.9, False)], (0.01 + 0.81) / 2),
-        ([(0.0, True)], 1.0),
-    ],
-    ids=["knew", "a coin", "half", "the opposite"],
-)
-def test_a_brier_score_is_the_mean_squared_error(
-    forecasts: list[tuple[float, bool]], score: float
-) -> None:
-    assert brier(forecasts) == pytest.approx(score)
+def group(tenth: int, came: int, n: int, said: float, missed: float) -> Group:
+    return Group(tenth, came, n, said, missed, rated=0, quality=0.0, timed=0)
 
 
-@given(FORECASTS.filter(bool))
-def test_a_brier_score_agrees_with_plain_counting(forecasts: list[tuple[float, bool]]) -> None:
-    errors = [(Fraction(said) - (1 if came else 0)) ** 2 for said, came in forecasts]
+NINE_OF_TEN = [group(9, 1, 6, 6 * 0.9, 6 * 0.01), group(9, 0, 4, 4 * 0.9, 4 * 0.81)]
+UNJUDGED = [group(UNSAID, 1, 5, 0, 0), group(3, UNSAID, 5, 1.5, 0), group(UNSAID, UNSAID, 5, 0, 0)]
 
-    assert brier(forecasts) == pytest.approx(float(sum(errors) / len(errors)))
+
+def test_a_brier_score_is_the_mean_squared_error_of_what_was_judged() -> None:
+    assert brier(NINE_OF_TEN) == pytest.approx((6 * 0.01 + 4 * 0.81) / 10)
+    assert brier([*UNJUDGED, *NINE_OF_TEN]) == brier(NINE_OF_TEN)
+    assert brier(UNJUDGED) is None
 
 
 def test_what_was_said_stands_beside_what_came() -> None:
-    said_nine = [(0.9, True)] * 6 + [(0.9, False)] * 4
-    sure = [(1.0, True), (0.95, True)]
-    unsure = [(0.05, False), (0.0, True)]
+    low, high = reliability([*NINE_OF_TEN, *UNJUDGED, group(0, 0, 2, 0.1, 0.005)])
 
-    low, high = reliability([*said_nine, *unsure, *sure])
-
-    assert low == Bin(0.0, 0.1, 2, 0.025, 0.5)
-    assert (high.low, high.high, high.n) == (0.9, 1.0, 12)
-    assert high.said == pytest.approx((10 * 0.9 + 1.95) / 12)
-    assert high.right == pytest.approx(8 / 12)
-
-
-@given(FORECASTS)
-def test_each_forecast_is_in_the_tenth_that_it_belongs_to(
-    forecasts: list[tuple[float, bool]],
-) -> None:
-    table = reliability(forecasts)
-
-    assert sum(one.n for one in table) == len(forecasts)
-    assert [one.low for one in table] == sorted({one.low for one in table})
-    for one in table:
-        last = one.high == 1
-        mine = [
-            (said, came)
-            for said, came in forecasts
-            if one.low <= said and (said < one.high or last)
-        ]
-        assert one.n == len(mine)
-        assert one.right == pytest.approx(sum(came for _, came in mine) / len(mine))
-        assert one.said == pytest.approx(math.fsum(said for said, _ in mine) / len(mine))
-
-
-@pytest.mark.parametrize("tenth", range(11))
-def test_a_whole_tenth_begins_its_bin(tenth: int) -> None:
-    (one,) = reliability([(tenth / 10, True)])
-
-    assert one.low == min(tenth, 9) / 10
+    assert low == Bin(0.0, 0.1, 2, 0.05, 0.0)
+    assert (high.low, high.high, high.n) == (0.9, 1.0, 10)
+    assert high.said == pytest.approx(0.9)
+    assert high.right == pytest.approx(0.6)
+    assert reliability(UNJUDGED) == []

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import anyio
 import pytest
@@ -34,6 +35,7 @@ def refuse(event, arguments):
 sys.addaudithook(refuse)
 """
 
+NOBODY = str(uuid4())
 CALLS: dict[str, dict[str, Any]] = {
     "remember": {"content": "Ana drinks green tea.", "topic": "tea", "session": "s"},
     "recall": {"query": "What does Ana drink?"},
@@ -49,6 +51,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "run_behavior": {"name": "consolidate"},
     "review_decisions": {},
     "list_patterns": {},
+    "share_pattern": {"pattern": NOBODY, "shared_with": ["*"]},
     "check_work": {"action": "Descale the kettle", "claim": True},
     "log_work": {"action": "Descale the kettle", "success": True},
     "update_task": {"task": "Buy tea", "status": "doing"},
@@ -102,8 +105,12 @@ async def test_every_tool_and_resource_works_without_a_network_and_none_tries_it
             assert await wire.process.wait() == 0
 
     assert results.keys() == {tool.name for tool in TOOLS}
-    assert {name for name, result in results.items() if result["isError"]} == {"load_skill"}
+    assert {name for name, result in results.items() if result["isError"]} == {
+        "load_skill",
+        "share_pattern",
+    }
     assert text_of(results["load_skill"]).startswith("There is no skill `brewing`")
+    assert text_of(results["share_pattern"]).startswith(f"There is no pattern `{NOBODY}`")
     assert "green tea" in text_of(results["recall"])
     assert all("result" in answer for answer in reads)
     assert not tried.exists()

@@ -83,9 +83,9 @@ async def test_an_unknown_kind_is_refused(call: Call) -> None:
         await call("recall", query="x", kinds=["memory", "memoir"])
 
     assert str(refused.value) == (
-        "There is no kind `memoir`; there are event, memory, decision, snapshot, solution,"
-        " insight, fact, preference, system_state, task, knowledge, error, observation,"
-        " reflection, plan, result."
+        "There is no kind `memoir`; there are event, memory, decision, pattern, snapshot,"
+        " work, solution, insight, fact, preference, system_state, task, knowledge, error,"
+        " observation, reflection, plan, result."
     )
 
 

@@ -1,9 +1,10 @@
 """Reviews: what is counted of decisions, with which filters; and all of one, with its chain."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import pytest
@@ -17,13 +18,11 @@ from agent_mem.app import App
 from agent_mem.errors import InvalidInput, NotFound
 from agent_mem.records.decision import Decision
 from agent_mem.records.record import now
-from agent_mem.tools.reviews import statistics
 
 pytestmark = pytest.mark.anyio
 
 QUESTION = "Which database should the shop use?"
-SHARES = st.none() | st.floats(0, 1)
-MEASURED = st.tuples(st.none() | st.booleans(), SHARES, SHARES, st.none() | st.floats(0, 1e6))
+LINE = re.compile(r"(\S+): said (\S+), right (\S+) of (\d+)")
 
 
 async def test_decisions_are_summed_up(app: App, call: Call) -> None:
@@ -61,40 +60,118 @@ async def test_of_nothing_nothing_is_said(call: Call) -> None:
     assert await call("review_decisions") == {"statistics": {"count": 0, "open": 0}}
 
 
-@given(st.lists(MEASURED, max_size=60))
-def test_statistics_agree_with_plain_counting(
-    rows: list[tuple[bool | None, float | None, float | None, float | None]],
+TENTHS = st.integers(0, 10).map(lambda tenth: tenth / 10)
+SHARES = st.none() | TENTHS | st.floats(0, 1)
+MEASURED = st.fixed_dictionaries(
+    {
+        "success": st.none() | st.booleans(),
+        "confidence": SHARES,
+        "quality_score": SHARES,
+        "latency_ms": st.none() | st.integers(0, 9) | st.floats(0, 1e6),
+    }
+)
+A_STORE = how(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@A_STORE
+@given(st.lists(MEASURED, max_size=40))
+async def test_statistics_agree_with_plain_counting(
+    app: App, call: Call, rows: list[dict[str, Any]]
 ) -> None:
-    named: list[dict[str, Any]] = [dict(zip("scql", row, strict=True)) for row in rows]
+    project = str(uuid4())
+    await app.store.put(*[made(**row, project=project) for row in rows])
 
-    found = statistics([row_of(one) for one in named])
+    told = (await call("review_decisions", project=project))["statistics"]
 
-    known = [one for one in named if one["s"] is not None]
-    judged = [one for one in known if one["c"] is not None]
-    assert (found.count, found.open) == (len(rows), len(rows) - len(known))
-    assert found.success_rate == averaged([one["s"] for one in known])
-    assert found.confidence == averaged([one["c"] for one in named])
-    assert found.quality == averaged([one["q"] for one in named])
-    took = sorted(one["l"] for one in named if one["l"] is not None)
-    for percent, value in ((50, found.latency_p50), (95, found.latency_p95)):
+    known = [row for row in rows if row["success"] is not None]
+    assert (told["count"], told["open"]) == (len(rows), len(rows) - len(known))
+    assert told.get("success_rate") == averaged(known, "success")
+    assert told.get("confidence") == averaged(rows, "confidence")
+    assert told.get("quality") == averaged(rows, "quality_score")
+    took = sorted(row["latency_ms"] for row in rows if row["latency_ms"] is not None)
+    for percent, name in ((50, "latency_p50"), (95, "latency_p95")):
         enough = [t for t in took if 100 * sum(x <= t for x in took) >= percent * len(took)]
-        assert value == (enough[0] if enough else None)
-    if judged:
-        assert found.calibration
-        errors = [(float(one["c"]) - float(one["s"])) ** 2 for one in judged]
-        assert found.calibration.brier == pytest.approx(fmean(errors), abs=1e-4)
-        assert found.calibration.judged == len(judged)
-    else:
-        assert found.calibration is None
+        assert told.get(name) == (enough[0] if enough else None)
+    assert told.get("calibration") == calibrated(known)
 
 
-def row_of(one: dict[str, Any]) -> Any:  # noqa: ANN401 - a row is read by position, as a driver's
-    return tuple(one[name] for name in "scql")
-
-
-def averaged(values: list[Any]) -> Any:  # noqa: ANN401 - a number or nothing
-    some = [float(value) for value in values if value is not None]
+def averaged(rows: list[dict[str, Any]], name: str) -> Any:  # noqa: ANN401 - a number or nothing
+    some = [float(row[name]) for row in rows if row[name] is not None]
     return pytest.approx(fmean(some), abs=1e-4) if some else None
+
+
+def calibrated(known: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Compare what was said with what came, plainly."""
+    judged = [(r["confidence"], r["success"]) for r in known if r["confidence"] is not None]
+    if not judged:
+        return None
+    table: list[Any] = []
+    for tenth in range(10):
+        last = 2 if tenth == 9 else (tenth + 1) / 10
+        mine = [(said, came) for said, came in judged if tenth / 10 <= said < last]
+        if mine:
+            right = fmean(came for _, came in mine)
+            said = fmean(said for said, _ in mine)
+            table.append(Line(f"{tenth / 10:.1f}-{tenth / 10 + 0.1:.1f}", said, right, len(mine)))
+    error = fmean((said - came) ** 2 for said, came in judged)
+    return {"brier": pytest.approx(error, abs=1e-4), "judged": len(judged), "table": table}
+
+
+class Line(NamedTuple):
+    """A line of the table of reliability, equal to the text that tells it to two digits."""
+
+    bounds: str
+    said: float
+    right: float
+    n: int
+
+    def __eq__(self, told: object) -> bool:
+        found = LINE.fullmatch(str(told))
+        return (
+            bool(found)
+            and (found[1], int(found[4])) == (self.bounds, self.n)
+            and (
+                (float(found[2]), float(found[3]))
+                == pytest.approx((self.said, self.right), abs=0.006)
+            )
+        )
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType] - nearly equal has no hash
+
+
+@pytest.mark.parametrize("tenth", range(11))
+async def test_a_whole_tenth_begins_its_bin(app: App, call: Call, tenth: int) -> None:
+    await app.store.put(made(confidence=tenth / 10))
+
+    (one,) = (await call("review_decisions"))["statistics"]["calibration"]["table"]
+
+    low = min(tenth, 9) / 10
+    assert one == f"{low:.1f}-{low + 0.1:.1f}: said {tenth / 10:.2f}, right 1.00 of 1"
+
+
+CALIBRATED: list[tuple[list[tuple[float, bool]], float]] = [
+    ([(1.0, True), (0.0, False)], 0.0),
+    ([(0.5, True), (0.5, False)], 0.25),
+    ([(0.9, True), (0.9, False)], (0.01 + 0.81) / 2),
+    ([(0.0, True)], 1.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("forecasts", "score"), CALIBRATED, ids=["knew", "a coin", "half", "the opposite"]
+)
+async def test_a_brier_score_is_the_mean_squared_error(
+    app: App, call: Call, forecasts: list[tuple[float, bool]], score: float
+) -> None:
+    await app.store.put(*[made(confidence=said, success=came) for said, came in forecasts])
+
+    told = (await call("review_decisions"))["statistics"]["calibration"]
+
+    assert told["brier"] == pytest.approx(score)
 
 
 def made(**more: Any) -> Decision:  # noqa: ANN401 - any field
@@ -321,11 +398,7 @@ async def test_a_decision_that_is_not_there_cannot_be_reviewed(call: Call) -> No
         await call("review_decisions", decision=str(uuid4()))
 
 
-@how(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@A_STORE
 @given(kinds=st.lists(st.sampled_from(["worked", "failed", "open", "corrected"]), max_size=12))
 async def test_a_review_counts_what_is_in_the_store(app: App, call: Call, kinds: list[str]) -> None:
     project = str(uuid4())

@@ -178,6 +178,7 @@ CASES: dict[str, list[Case]] = {
     "decisions.failed": limited(*WINDOWS),
     "decisions.led_by": CHAIN,
     "decisions.measured": ASKED,
+    "decisions.ranked": [{**asked, "middle": 3, "late": 5} for asked in ASKED],
     "decisions.of_question": limited(*QUESTIONS),
     "decisions.recent": limited(*WHO),
     "decisions.reviewed": limited(*ASKED),

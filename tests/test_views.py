@@ -14,10 +14,13 @@ from helpers_views import (
     BROKEN,
     CHOICE,
     DEVOPS,
+    DONE,
+    FAILED,
     FOUND,
     GIT,
     IDLE,
     KEPT,
+    LEARNED,
     MAIL,
     NOTED,
     ODOO,
@@ -287,10 +290,13 @@ async def test_the_timeline_has_all_that_can_be_found_when_it_was(filled: str) -
     rows = await read(filled, "memory_timeline", "at DESC")
     expected = [
         (ago(hours=3), "insight", "ports", FOUND.id, "c", 0.25, "Low (0.2-0.4)"),
+        (ago(hours=4), "pattern", "deploy", LEARNED.id, "It works.", 0.98, "Critical (0.8-1.0)"),
         (ago(hours=5), "memory", "fact", PLAIN.id, "Plain.", 0.0, "Minimal (0.0-0.2)"),
         (ago(hours=6), "snapshot", "session", STATE.id, '{"a": 1}', 0.5, "Medium (0.4-0.6)"),
         (ago(hours=7), "solution", "solution", SOLVED.id, "A problem.", None, None),
         (ago(hours=8), "decision", "general", CHOICE.id, "Which?", None, None),
+        (ago(hours=9), "work", "done", DONE.id, "Sort.", None, None),
+        (ago(hours=10), "work", "failed", FAILED.id, "Bind.", None, None),
         (ago(days=6), "event", "note", KEPT.id, "At 0.6.", 0.6, "High (0.6-0.8)"),
         (ago(days=9), "memory", "preference", SAID.id, "Said.", 0.8, "Critical (0.8-1.0)"),
     ]
@@ -307,7 +313,7 @@ async def test_the_timeline_has_all_that_can_be_found_when_it_was(filled: str) -
         for values in expected
     ]
     assert {row["record"] for row in rows} == set(FINDABLE)
-    kept = [record for record in OURS if record.KIND and record.deleted_at is None]
+    kept = [record for record in OURS if record.deleted_at is None and record.findable()]
     assert sorted(row["id"] for row in rows) == sorted(record.id for record in kept)
 
 

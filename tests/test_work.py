@@ -96,6 +96,18 @@ async def test_what_is_done_is_claimed_only_when_it_is_to_be_done_again(call: Ca
     assert [before["result"] for before in taken["before"]] == ["done"]
 
 
+async def test_what_was_done_once_is_done_however_often_it_failed_since(call: Call) -> None:
+    done = await call("log_work", action=ACTION, success=True)
+    for _ in range(6):
+        await call("log_work", action=ACTION, success=False)
+
+    answer = await call("check_work", action=ACTION, claim=True)
+
+    assert answer["state"] == "done"
+    assert [before["result"] for before in answer["before"]] == ["done", *["failed"] * 4]
+    assert answer["before"][0]["id"] == done["id"]
+
+
 async def test_what_one_agent_claimed_another_does_not_get(call: Call) -> None:
     mine = await claimed(call, agent="ana")
 
@@ -180,7 +192,7 @@ async def test_logging_ends_the_claim_of_the_agent_that_has_one(call: Call) -> N
     assert [also["id"] for also in other["also"]] == [mine]
     assert logged["id"] == mine
     assert "also" not in logged
-    assert [before["id"] for before in answer["before"]] == [other["id"], mine]
+    assert [before["id"] for before in answer["before"]] == [mine, other["id"]]
 
 
 async def test_the_time_since_the_claim_is_how_long_it_took(call: Call, app: App) -> None:

@@ -1,15 +1,35 @@
-"""How well decisions turned out: means, percentiles, calibration."""
+"""How well decisions turned out: means, percentiles, calibration. The database has summed up."""
 
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from statistics import fmean
 from typing import Final, NamedTuple
 
-BINS: Final = 10
-EDGES: Final = [number / BINS for number in range(1, BINS)]
+TENTHS: Final = 10
+UNSAID: Final = -1
+"""Stands for a confidence that was not said, or an outcome that is not known."""
 
-Forecast = tuple[float, bool]
-"""How sure an agent said it was, and whether it was right."""
+
+class Group(NamedTuple):
+    """Decisions with a confidence in one tenth that turned out alike, summed up."""
+
+    tenth: int
+    came: int
+    """1 worked, 0 failed."""
+    n: int
+    said: float
+    """The sum of the confidences."""
+    missed: float
+    """The sum of the squares by which they missed what came."""
+    rated: int
+    quality: float
+    timed: int
+
+    @property
+    def known(self) -> bool:
+        return self.came != UNSAID
+
+    @property
+    def judged(self) -> bool:
+        return self.known and self.tenth != UNSAID
 
 
 class Bin(NamedTuple):
@@ -22,33 +42,36 @@ class Bin(NamedTuple):
     right: float
 
 
-def percentile(ordered: Sequence[float], percent: int) -> float | None:
-    """Give the least of sorted values that so many percent do not exceed (nearest rank)."""
-    rank = -(-percent * len(ordered) // 100)  # rounded up
-    return ordered[max(rank, 1) - 1] if ordered else None
+def nearest_rank(percent: int, n: int) -> int:
+    """Give the place, from 1, of the least of n values that so many percent do not exceed."""
+    return max(-(-percent * n // 100), 1)  # rounded up
 
 
-def mean(values: Sequence[float]) -> float | None:
-    return fmean(values) if values else None
+def mean(total: float, n: int) -> float | None:
+    return total / n if n else None
 
 
-def brier(forecasts: Sequence[Forecast]) -> float | None:
+def brier(groups: Iterable[Group]) -> float | None:
     """Give the mean squared error of the confidences (Brier 1950): 0 is best, 0.25 is a coin's."""
-    return mean([(said - came) ** 2 for said, came in forecasts])
+    some = [group for group in groups if group.judged]
+    return mean(sum(group.missed for group in some), sum(group.n for group in some))
 
 
-def reliability(forecasts: Iterable[Forecast]) -> list[Bin]:
+def reliability(groups: Iterable[Group]) -> list[Bin]:
     """Compare what was said with what came, in tenths of confidence; empty ones are left out."""
-    binned: dict[int, list[Forecast]] = {}
-    for forecast in forecasts:
-        binned.setdefault(bisect_right(EDGES, forecast[0]), []).append(forecast)
-    return [
-        Bin(
-            low=number / BINS,
-            high=(number + 1) / BINS,
-            n=len(some),
-            said=fmean([said for said, _ in some]),
-            right=fmean([came for _, came in some]),
-        )
-        for number, some in sorted(binned.items())
-    ]
+    binned: dict[int, list[Group]] = {}
+    for group in groups:
+        if group.judged:
+            binned.setdefault(group.tenth, []).append(group)
+    return [of_tenth(tenth, some) for tenth, some in sorted(binned.items())]
+
+
+def of_tenth(tenth: int, groups: Sequence[Group]) -> Bin:
+    n = sum(group.n for group in groups)
+    return Bin(
+        low=tenth / TENTHS,
+        high=(tenth + 1) / TENTHS,
+        n=n,
+        said=sum(group.said for group in groups) / n,
+        right=sum(group.n for group in groups if group.came) / n,
+    )

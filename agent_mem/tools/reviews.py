@@ -7,18 +7,19 @@ from pydantic import Field
 from agent_mem.app import App
 from agent_mem.errors import InvalidInput
 from agent_mem.learning.measures import (
+    UNSAID,
     Bin,
-    Forecast,
+    Group,
     brier,
     mean,
-    percentile,
+    nearest_rank,
     reliability,
 )
 from agent_mem.records.decision import SHORT_TERM, Decision
 from agent_mem.records.fields import Moment, Name
 from agent_mem.records.rate import wilson
 from agent_mem.records.record import now
-from agent_mem.storage.statements import Row, Transaction
+from agent_mem.storage.statements import Transaction
 from agent_mem.storage.store import decode
 from agent_mem.tools.decisions import existing
 from agent_mem.tools.outcomes import outcomes
@@ -27,6 +28,7 @@ from agent_mem.tools.tool import Result
 
 FIRST = datetime.min.replace(tzinfo=UTC)
 FOREVER = datetime.max.replace(tzinfo=UTC)
+Term = Literal["short", "long"] | None
 FOLLOWED = 50
 """Decisions of a chain that are shown, each way: the rest is reached from the last of them."""
 
@@ -90,13 +92,13 @@ async def review_decisions(
     decision: Annotated[Name | None, Field(description="Only this one, with its chain")] = None,
     since: Annotated[Moment | None, Field(description="ISO 8601")] = None,
     until: Moment | None = None,
-    type: Name | None = None,  # noqa: A002 - what a caller calls it
+    type: Annotated[Name | None, Field(description="Type of decisions")] = None,  # noqa: A002 - what a caller calls it
     agent: Annotated[Name | None, Field(description="Only this agent's")] = None,
     project: Project = None,
-    outcome: Literal["success", "failure", "open"] | None = None,
-    term: Annotated[
-        Literal["short", "long"] | None, Field(description="Younger than a day, or older")
+    outcome: Annotated[
+        Literal["success", "failure", "open"] | None, Field(description="How they turned out")
     ] = None,
+    term: Annotated[Term, Field(description="Younger than a day, or older")] = None,
     corrected: Annotated[bool, Field(description="Those that were corrected, too")] = False,
     limit: Annotated[int, Field(ge=1, le=100)] = 10,
 ) -> Review:
@@ -108,71 +110,74 @@ async def review_decisions(
     """
     if decision:
         return await app.store.engine.read(whole(app, known_id(decision, "decision")))
-    yesterday = now() - SHORT_TERM
-    begin = max(since or FIRST, yesterday if term == "short" else FIRST)
-    end = min(until or FOREVER, yesterday if term == "long" else FOREVER)
-    if begin > end:
-        raise InvalidInput("`until` is before `since`, or before what `term` allows.")
     asked = {
-        "since": begin,
-        "until": end,
+        **window(since, until, term),
         "type": type,
         "agent": agent,
         "project": app.where(project),
         "outcome": outcome,
         "corrected": int(corrected),
     }
-
-    def reviewing() -> Transaction[Review]:
-        measured = yield app.store.query("decisions.measured", **asked)
-        rows = yield app.store.query("decisions.reviewed", **asked, limit=limit)
-        latest = [brief(decode(Decision, row)) for row in rows]
-        return Review(statistics=statistics(measured), decisions=latest)
-
-    return await app.store.engine.read(reviewing())
+    return await app.store.engine.read(reviewing(app, asked, limit))
 
 
-def statistics(rows: list[Row]) -> Statistics:
+def window(since: datetime | None, until: datetime | None, term: Term) -> dict[str, datetime]:
+    """Bound the time by what was asked for, and by the term.
+
+    Raises:
+        InvalidInput: nothing is left of it.
+    """
+    yesterday = now() - SHORT_TERM
+    begin = max(since or FIRST, yesterday if term == "short" else FIRST)
+    end = min(until or FOREVER, yesterday if term == "long" else FOREVER)
+    if begin > end:
+        raise InvalidInput("`until` is before `since`, or before what `term` allows.")
+    return {"since": begin, "until": end}
+
+
+def reviewing(app: App, asked: dict[str, Any], limit: int) -> Transaction[Review]:
+    rows = yield app.store.query("decisions.measured", **asked)
+    groups = [Group(**row) for row in rows]
+    timed = sum(group.timed for group in groups)
+    middle, late = nearest_rank(50, timed), nearest_rank(95, timed)
+    ranked = yield app.store.query("decisions.ranked", **asked, middle=middle, late=late)
+    took = {row["place"]: row["latency_ms"] for row in ranked}
+    latest = yield app.store.query("decisions.reviewed", **asked, limit=limit)
+    found = statistics(groups)
+    found.latency_p50, found.latency_p95 = took.get(middle), took.get(late)
+    return Review(statistics=found, decisions=[brief(decode(Decision, row)) for row in latest])
+
+
+def statistics(groups: list[Group]) -> Statistics:
     """Sum up decisions; those without an outcome count as open, and as nothing else."""
-    columns = list(zip(*rows, strict=True)) or [()] * 4
-    success, confidence, quality, latency = columns
-    took = sorted(present(latency))
-    known = [bool(value) for value in success if value is not None]
+    count = sum(group.n for group in groups)
+    known = sum(group.n for group in groups if group.known)
+    worked = sum(group.n for group in groups if group.came == 1)
+    said = [group for group in groups if group.tenth != UNSAID]
     found = Statistics(
-        count=len(rows),
-        open=len(rows) - len(known),
-        quality=short(mean(present(quality))),
-        confidence=short(mean(present(confidence))),
-        latency_p50=percentile(took, 50),
-        latency_p95=percentile(took, 95),
-        calibration=calibration(
-            [
-                (said, bool(came))
-                for said, came in zip(confidence, success, strict=True)
-                if said is not None and came is not None
-            ]
-        ),
+        count=count,
+        open=count - known,
+        success_rate=short(mean(worked, known)),
+        quality=short(mean(sum(g.quality for g in groups), sum(g.rated for g in groups))),
+        confidence=short(mean(sum(g.said for g in said), sum(g.n for g in said))),
+        calibration=calibration(groups),
     )
     if known:
-        found.success_rate = short(mean(known))
-        found.interval = [round(end, 4) for end in wilson(sum(known), len(known))]
+        found.interval = [round(end, 4) for end in wilson(worked, known)]
     return found
-
-
-def present(values: tuple[float | None, ...]) -> list[float]:
-    return [value for value in values if value is not None]
 
 
 def short(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def calibration(forecasts: list[Forecast]) -> Calibration | None:
-    score = brier(forecasts)
+def calibration(groups: list[Group]) -> Calibration | None:
+    score = brier(groups)
     if score is None:
         return None
-    table = [line(one) for one in reliability(forecasts)]
-    return Calibration(brier=round(score, 4), judged=len(forecasts), table=table)
+    judged = sum(group.n for group in groups if group.judged)
+    table = [line(one) for one in reliability(groups)]
+    return Calibration(brier=round(score, 4), judged=judged, table=table)
 
 
 def line(one: Bin) -> str:

@@ -39,7 +39,8 @@ CREATE INDEX decisions_created ON decisions (owner, created_at);
 -- What stays the same of a question when it comes again; decisions of before have none.
 ALTER TABLE decisions ADD COLUMN question_signature text;
 CREATE INDEX decisions_question ON decisions (owner, question_signature);
-CREATE INDEX decisions_supersedes ON decisions (owner, supersedes) WHERE supersedes IS NOT NULL;
+CREATE INDEX decisions_supersedes ON decisions (owner, supersedes, created_at, id)
+    WHERE supersedes IS NOT NULL;
 CREATE INDEX decisions_open ON decisions (owner, created_at) WHERE outcome_at IS NULL;
 
 -- part standing --
@@ -100,9 +101,33 @@ WHERE {asked} AND (CAST(:corrected AS bigint) = 1 OR {standing})
 ORDER BY created_at DESC, id DESC LIMIT :limit;
 
 -- query measured --
--- Fetch of each decision that is asked for what its statistics are made of.
-SELECT success, confidence, quality_score, latency_ms FROM decisions
-WHERE {asked} AND (CAST(:corrected AS bigint) = 1 OR {standing});
+-- Sum up the decisions that are asked for, by the tenth of their confidence and by their outcome.
+SELECT
+  CASE
+    WHEN confidence >= 0.9 THEN 9 WHEN confidence >= 0.8 THEN 8 WHEN confidence >= 0.7 THEN 7
+    WHEN confidence >= 0.6 THEN 6 WHEN confidence >= 0.5 THEN 5 WHEN confidence >= 0.4 THEN 4
+    WHEN confidence >= 0.3 THEN 3 WHEN confidence >= 0.2 THEN 2 WHEN confidence >= 0.1 THEN 1
+    WHEN confidence >= 0.0 THEN 0 ELSE -1
+  END AS tenth,
+  CASE WHEN success THEN 1 WHEN NOT success THEN 0 ELSE -1 END AS came,
+  count(*) AS n,
+  coalesce(sum(confidence), 0.0) AS said,
+  coalesce(sum((confidence - CAST(success AS integer)) * (confidence - CAST(success AS integer))),
+    0.0) AS missed,
+  count(quality_score) AS rated,
+  coalesce(sum(quality_score), 0.0) AS quality,
+  count(latency_ms) AS timed
+FROM decisions
+WHERE {asked} AND (CAST(:corrected AS bigint) = 1 OR {standing})
+GROUP BY tenth, came ORDER BY tenth, came;
+
+-- query ranked --
+-- Give the latencies that have two places among those of the decisions that are asked for.
+SELECT place, latency_ms FROM (
+    SELECT latency_ms, row_number() OVER (ORDER BY latency_ms) AS place FROM decisions
+    WHERE {asked} AND (CAST(:corrected AS bigint) = 1 OR {standing}) AND latency_ms IS NOT NULL
+) AS timed
+WHERE place IN (:middle, :late) ORDER BY place;
 
 -- query waiting --
 -- List the latest decisions that have waited for an outcome since before a time.

@@ -37,12 +37,12 @@ WHERE owner = :owner AND deleted_at IS NULL AND signature = :signature
 ORDER BY claimed_at, id LIMIT :limit;
 
 -- query results --
--- List what came of a piece of work, the latest first.
+-- List what came of a piece of work: what succeeded before what failed, the latest first.
 SELECT * FROM work_history
 WHERE owner = :owner AND deleted_at IS NULL AND signature = :signature
   AND (CAST(:project AS text) IS NULL OR project = :project OR project IS NULL)
   AND success IS NOT NULL
-ORDER BY created_at DESC, id DESC LIMIT :limit;
+ORDER BY CASE WHEN success THEN 0 ELSE 1 END, created_at DESC, id DESC LIMIT :limit;
 
 -- query of_task --
 -- List what happened to a task and what was done for it, the latest first.

@@ -1,4 +1,4 @@
-"""Several agents over thirty days: `python bench/learning.py [--seeds 5] [--noise 1000]`.
+"""Several agents over thirty days: `python bench/learning.py [--a-day N] [--seeds N] [--noise N]`.
 
 Half of the agents look at `list_patterns` before they decide, the others do not and choose at
 random; each night `learn_patterns` runs. Printed: which of the planted patterns are found, with the
@@ -32,7 +32,6 @@ from agent_mem.tools.behaviors import run_behavior
 from agent_mem.tools.patterns import list_patterns
 
 DAYS: Final = 30
-A_DAY: Final = 24
 READERS: Final = ("ana", "bo", "cleo")
 OTHERS: Final = ("dirk", "edda", "finn")
 START: Final = timedelta(days=DAYS + 2)
@@ -54,14 +53,14 @@ class Seen:
     false: set[UUID] = field(default_factory=set[UUID])
 
 
-async def lived(seed: int) -> Seen:
-    """Live thirty days."""
+async def lived(seed: int, a_day: int) -> Seen:
+    """Live thirty days, with so many decisions of each agent a day."""
     some, truth, seen = random.Random(seed), Truth(seed), Seen()  # noqa: S311 - it repeats itself
     with tempfile.TemporaryDirectory() as folder:
         async with open_app(Settings(db=Path(folder) / "memory.db", project="world")) as app:
             for day in range(1, DAYS + 1):
                 for agent in (*READERS, *OTHERS):
-                    decisions = [await decided(app, some, agent, day) for _ in range(A_DAY)]
+                    decisions = [await decided(app, some, agent, day) for _ in range(a_day)]
                     await app.store.put(*decisions)
                     seen.worked[agent] += [bool(d.success) for d in decisions]
                 await run_behavior(app, name="learn_patterns")
@@ -117,7 +116,7 @@ def rate(worked: Iterable[bool]) -> str:
     return f"{sum(some) / len(some):.3f} ({low:.3f}-{high:.3f})"
 
 
-def told(runs: list[Seen]) -> None:
+def told(runs: list[Seen], a_day: int) -> None:
     print("\n| planted | works | found in runs | from day on, median |")
     print("| --- | --- | --- | --- |")
     for planted in PLANTED:
@@ -133,7 +132,7 @@ def told(runs: list[Seen]) -> None:
         worked = [s.worked[agent] for s in runs for agent in who]
         all_, last = (
             [w for some in worked for w in some],
-            [w for some in worked for w in some[-LAST * A_DAY :]],
+            [w for some in worked for w in some[-LAST * a_day :]],
         )
         print(f"| {name} | {len(all_)} | {rate(all_)} | {rate(last)} |")
 
@@ -156,14 +155,16 @@ def noise(seeds: int) -> None:
         print(f"| {stated} | {rate(one >= stated for one in surest)} | {1 - stated:.2f} |")
 
 
-async def main(seeds: int, noises: int) -> None:
-    told([await lived(seed) for seed in range(seeds)])
-    noise(noises)
+async def main(a_day: int, seeds: int, noises: int) -> None:
+    told([await lived(seed, a_day) for seed in range(seeds)], a_day)
+    if noises:
+        noise(noises)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--a-day", type=int, default=24)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--noise", type=int, default=1000)
     arguments = parser.parse_args()
-    asyncio.run(main(arguments.seeds, arguments.noise))
+    asyncio.run(main(arguments.a_day, arguments.seeds, arguments.noise))

@@ -77,6 +77,21 @@ async def test_learning_twice_changes_nothing(app: App, call: Call) -> None:
     assert output["patterns"] == len(before) > 0
 
 
+async def test_other_evidence_for_the_same_figures_is_no_new_version(app: App, call: Call) -> None:
+    first, *rest = on_fridays()
+    await app.store.put(first, *rest)
+    await learn(call)
+    other = decided("push", first.success, context=FRIDAY)
+    await app.store.put(first.model_copy(update={"deleted_at": now()}), other)
+
+    await learn(call)
+
+    pattern = await on_friday(app)
+    assert (pattern.version, pattern.history, pattern.sample_size) == (1, [], 16)
+    assert str(other.id) in pattern.evidence_ids
+    assert str(first.id) not in pattern.evidence_ids
+
+
 async def test_what_was_forgotten_is_not_learned_again(app: App, call: Call) -> None:
     await app.store.put(*on_fridays())
     await learn(call)

@@ -1,11 +1,15 @@
 """Tasks: made, changed, listed, and what happened to each."""
 
+from datetime import timedelta
+from uuid import UUID
+
 import pytest
 from conftest import Call
 
 from agent_mem.app import App
 from agent_mem.errors import InvalidInput, NotFound
-from agent_mem.records.record import uuid7
+from agent_mem.records.record import now, uuid7
+from agent_mem.records.work import Work
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +48,21 @@ async def test_what_is_not_given_stays_as_it_is(call: Call) -> None:
     assert (task["status"], task["blockers"]) == ("blocked", ["DNS"])
     assert task["progress"] == "DNS is asked for."
     assert "blockers" not in freed
+
+
+async def test_work_that_was_begun_for_a_task_and_never_logged_is_told(
+    app: App, call: Call
+) -> None:
+    made = await call("update_task", task=TITLE)
+    begun = now() - timedelta(hours=2)
+    lease = {"claimed_at": begun, "lease_until": begun + timedelta(hours=1)}
+    work = Work(agent_name="bob", action="Open the port", signature="x", task_id=UUID(made["id"]))
+    await app.store.put(work.model_copy(update=lease))
+
+    (task,) = (await call("list_tasks", task=TITLE))["tasks"]
+
+    steps = [(step.get("did"), step.get("result")) for step in task["history"]]
+    assert ("Open the port", "not logged") in steps
 
 
 async def test_every_change_is_kept_with_who_made_it(call: Call) -> None:

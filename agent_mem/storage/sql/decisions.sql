@@ -43,6 +43,15 @@ CREATE INDEX decisions_supersedes ON decisions (owner, supersedes, created_at, i
     WHERE supersedes IS NOT NULL;
 CREATE INDEX decisions_open ON decisions (owner, created_at) WHERE outcome_at IS NULL;
 
+-- migrate 3 sqlite --
+-- All that is counted of decisions, so that whole decisions are not read for it. A server has a
+-- limit for the length of what an index holds, and is asked for this by nobody who waits.
+DROP INDEX decisions_created;
+CREATE INDEX decisions_counted ON decisions (
+    owner, created_at, deleted_at, project, decision_type, agent_name, id,
+    success, confidence, quality_score, latency_ms
+);
+
 -- part standing --
 -- Decisions that no other corrects. Derived, so that whoever logs an outcome of a corrected one
 -- elsewhere at the same time takes nothing away:

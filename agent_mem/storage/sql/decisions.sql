@@ -171,14 +171,15 @@ WITH RECURSIVE up (id) AS (
 SELECT id FROM up WHERE id IS NOT NULL ORDER BY id;
 
 -- query ancestors --
--- Walk from a decision to those that led to it, the nearest first.
+-- Walk from a decision to those that led to it, the nearest first. The order of a CROSS JOIN is
+-- kept by SQLite, which otherwise would walk all decisions in the order of time.
 WITH RECURSIVE up (id) AS (
     SELECT parent_id FROM decisions WHERE owner = :owner AND id = :id
     UNION
     SELECT d.parent_id FROM decisions d JOIN up ON d.id = up.id WHERE d.owner = :owner
 )
-SELECT decisions.* FROM decisions JOIN up ON decisions.id = up.id
-WHERE decisions.owner = :owner AND decisions.deleted_at IS NULL
+SELECT decisions.* FROM up CROSS JOIN decisions
+WHERE decisions.id = up.id AND decisions.owner = :owner AND decisions.deleted_at IS NULL
 ORDER BY decisions.created_at DESC, decisions.id DESC LIMIT :limit;
 
 -- query descendants --

@@ -15,8 +15,12 @@ class Attempt(BaseModel):
     usage_count: int = 0
 
     def promise(self) -> float:
-        """Tell how often it works at least: what worked once in one attempt has shown little."""
-        return wilson(self.success_count, self.usage_count).low
+        """Tell how often it works at least: what worked once in one attempt has shown little.
+
+        Counts that cannot be, as somebody else's row may have them, are cut to what can.
+        """
+        uses = max(self.usage_count, 0)
+        return wilson(min(max(self.success_count, 0), uses), uses).low
 
     def rank(self) -> tuple[float, int]:
         """Order by what works, then by what has failed less often."""

@@ -110,14 +110,14 @@ async def following(machine: Machine) -> None:
         await app.syncer.run()
 
 
-Pushing = Callable[[Store, Any], Transaction[list[Row]]]
+Pushing = Callable[..., Transaction[list[Row]]]
 
 
 def slowly(pushing: Pushing, rng: random.Random) -> Pushing:
     """Have some pushes take their time to commit."""
 
-    def slow(server: Store, records: list[Record]) -> Transaction[list[Row]]:
-        rows = yield from pushing(server, records)
+    def slow(server: Store, records: list[Record], latest: int) -> Transaction[list[Row]]:
+        rows = yield from pushing(server, records, latest)
         if rng.random() < SLOW:
             pause = {"s": rng.uniform(0, SLOWEST)}
             yield Statement("SELECT pg_sleep(CAST(:s AS float8))", pause)

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from helpers_meaning import MEMORIES, queued, recall, remember
 from helpers_postgres import Cluster, fetch
-from helpers_sync import line, machine, run, sync
+from helpers_sync import line, machine, run, sync, syncer
 from pydantic import SecretStr
 
 from agent_mem.app import App, open_direct
@@ -244,6 +244,37 @@ async def test_only_the_process_whose_turn_it_is_looks(
         with anyio.fail_after(30):
             await asked.wait()
         tasks.cancel_scope.cancel()
+
+
+async def test_what_was_given_is_not_looked_for_again(
+    encoded: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carrying, "PAUSE", 0.0)
+    monkeypatch.setattr(carrying, "LONGER", 0.0)
+    await written(encoded, *MEMORIES)
+    looks: list[str] = []
+    done = anyio.Event()
+
+    @contextmanager
+    def turn() -> Generator[bool]:
+        looks.append("may")
+        if len(looks) > 5:
+            done.set()
+        yield True
+
+    @asynccontextmanager
+    async def connected() -> AsyncGenerator[Store | None]:
+        looks.append("connects")
+        async with syncer(encoded).searched() as server:
+            yield server
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(Carrier(encoded.store, connected, turn).run)
+        with anyio.fail_after(30):
+            await done.wait()
+        tasks.cancel_scope.cancel()
+
+    assert looks[:6] == ["may", "connects", "may", "may", "may", "may"]
 
 
 def test_a_pass_by_hand_carries_vectors_too(

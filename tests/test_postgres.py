@@ -156,6 +156,15 @@ async def test_a_role_that_may_not_make_the_tables_is_told_so(cluster: Cluster) 
                 pass
 
 
+async def test_what_others_have_made_under_our_names_is_left_alone(cluster: Cluster) -> None:
+    with cluster.database(EMPTY) as name:
+        cluster.sql("CREATE SCHEMA agent_mem AUTHORIZATION plain", name)
+        cluster.sql("CREATE TABLE agent_mem.memories (x integer)", name)
+        with pytest.raises(ServerRefused, match=r'relation "memories" already exists\.$'):
+            async with opened(cluster.url(name)):
+                pass
+
+
 async def test_tables_are_made_in_a_schema_that_an_administrator_made(cluster: Cluster) -> None:
     with cluster.database(EMPTY) as name:
         cluster.sql(f"ALTER DATABASE {name} OWNER TO postgres")

@@ -115,6 +115,18 @@ async def test_a_row_that_the_file_refuses_is_set_aside_on_both_sides(one: App, 
     assert await row(two, mine)
 
 
+async def test_the_only_new_row_is_set_aside_once_if_the_file_refuses_it(
+    one: App, two: App
+) -> None:
+    mine, theirs = [Behavior(agent_name="a", name="same", action="reflect") for _ in range(2)]
+    await one.store.put(mine)
+    await two.store.put(theirs)
+
+    assert await sync(one, two) == [(1, 0), (0, 0)]
+    assert len(await aside(two)) == 1
+    assert await sync(two) == [(0, 0)]
+
+
 async def test_a_row_here_that_cannot_be_read_gives_way_to_a_later_one(one: App, two: App) -> None:
     await one.store.put(FERRY)
     await sync(one, two)

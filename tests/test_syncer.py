@@ -25,6 +25,7 @@ from agent_mem.records.sync_pass import SyncPass
 from agent_mem.storage.lock import FileLock
 from agent_mem.storage.postgres import Postgres
 from agent_mem.storage.store import Store
+from agent_mem.storage.sync import syncer as module
 from agent_mem.storage.sync.syncer import unindexed
 
 pytestmark = pytest.mark.anyio
@@ -320,6 +321,35 @@ async def test_what_the_server_does_not_announce_is_found_too(
             return await row(app, FERRY) is not None
 
         await until(taken)
+
+
+async def test_a_pass_waits_for_a_pause_of_whoever_writes(
+    server_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PAUSE", 1.0)
+    for name in ("AT_LAST", "LIVELY"):
+        monkeypatch.setattr(module, name, 60.0)
+    async with (
+        machine(tmp_path, server_url) as app,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(syncer(app).run)
+        await app.store.put(FERRY)
+        await until(on_server(server_url, FERRY.content))
+        for n in range(12):
+            await app.store.put(Memory(agent_name="a", content=f"Parcel {n}."))
+            await anyio.sleep(0.15)  # as somebody who works
+        await until(on_server(server_url, "Parcel 11."))
+        tasks.cancel_scope.cancel()
+
+    async with machine(tmp_path, server_url) as app:
+        sent = [log.meta["sent"] for log in await logs(app)]
+    assert max(sent) > 6
+    assert sum(sent) == 1 + 12
+
+
+async def logs(app: App) -> list[SyncPass]:
+    return await app.store.find(SyncPass, "memory_sync_log.latest", limit=50)
 
 
 async def test_one_file_is_followed_by_one_at_a_time(server_url: str, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from agent_mem.cli import output, units
 from agent_mem.cli.progress import progress
 from agent_mem.cli.sync_log import log_command, lost_command
 from agent_mem.errors import AgentMemError, InvalidInput, ServerUnreachable
+from agent_mem.recall.carrying import Carrier
 from agent_mem.records import RECORDS
 from agent_mem.records.record import NOBODY
 from agent_mem.storage.sync.outgoing import Choice, reading
@@ -89,9 +90,18 @@ def moment(text: str | None) -> datetime | None:
 
 
 def syncer(app: App) -> Syncer:
-    if app.syncer is None:
+    return linked(app)[0]
+
+
+def linked(app: App) -> tuple[Syncer, Carrier]:
+    """Give what moves records, and vectors.
+
+    Raises:
+        InvalidInput: no server is set.
+    """
+    if app.syncer is None or app.carrier is None:
         raise InvalidInput(UNSET)
-    return app.syncer
+    return app.syncer, app.carrier
 
 
 def passed(choice: Choice, *, hidden: bool) -> dict[str, int]:
@@ -113,11 +123,11 @@ def passed(choice: Choice, *, hidden: bool) -> dict[str, int]:
 
 
 async def one(app: App, choice: Choice, *, hidden: bool) -> dict[str, int]:
+    syncer, carrier = linked(app)
     (row,) = await app.store.rows("local.waiting")
     with progress("Syncing", hidden=hidden) as seen:
-        done = await syncer(app).once(choice, lambda sent, _: seen(sent, row["n"]))
-    if app.carrier:
-        await app.carrier.once()
+        done = await syncer.once(choice, lambda sent, _: seen(sent, row["n"]))
+    await carrier.once()
     return {"sent": done.sent, "received": done.received}
 
 

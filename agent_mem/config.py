@@ -24,7 +24,7 @@ Named = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 
 OPENAI = "https://api.openai.com/v1"
 
-Toolset = Literal["core", "decisions", "work"]
+Toolset = Literal["core", "decisions", "work", "agents"]
 """What a tool belongs to; a server offers the toolsets that are turned on."""
 
 TOOLSETS: Final = frozenset[Toolset](get_args(Toolset))
@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     )
     toolsets: Toolsets = Field(
         default=frozenset({"core"}),
-        description="The tools that a server offers: core, decisions, work, or all.",
+        description="The tools that a server offers: core, decisions, work, agents, or all.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="WARNING", description="How much is written to stderr."

@@ -2,7 +2,8 @@
 
 AgentMemError
 ├── InvalidInput          what the caller asked for makes no sense
-│   └── NotFound          what the caller named is not there
+│   ├── NotFound          what the caller named is not there
+│   └── Outdated          what the caller had read is not the latest any more; it is given that
 ├── StorageError          the database refused
 │   ├── StorageFull       no space is left; nothing was written, reading goes on
 │   ├── StorageBusy       another process held the database for too long
@@ -19,6 +20,9 @@ AgentMemError
 └── EncoderUnavailable    the sentence encoder cannot be loaded; words work without it
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class AgentMemError(Exception):
     """Something went wrong in agent-mem."""
@@ -34,6 +38,14 @@ class InvalidInput(AgentMemError):
 
 class NotFound(InvalidInput):
     """There is no such thing."""
+
+
+class Outdated(InvalidInput):
+    """What was read is not the latest any more."""
+
+    def __init__(self, message: str, current: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.current = current
 
 
 class StorageError(AgentMemError):

@@ -13,7 +13,7 @@ COMMANDS = {
     "status": "Tell what is stored, and where.",
     "reembed": "Embed what waits, or everything anew.",
     "sync": "Send what is new to the server, and take what others have sent.",
-    "seed": "Load a pack of skills and bindings.",
+    "seed": "Load a pack of agents or skills.",
     "demo": "Play a session through a real server, on this repository's own history.",
     "export": "Write everything to a JSONL archive.",
     "import": "Read a JSONL archive.",

@@ -1,4 +1,4 @@
-"""Load a pack: skills, and which agent may use them in which order."""
+"""Load a pack: agents, skills, and which agent may use them in which order."""
 
 import json
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from agent_mem.app import App
 from agent_mem.cli import output
 from agent_mem.cli.progress import embed
 from agent_mem.errors import NotFound
+from agent_mem.records.agent import Agent, agent_id
 from agent_mem.records.binding import Binding
 from agent_mem.records.record import Record, named_id
 from agent_mem.records.skill import Skill
@@ -23,12 +24,15 @@ PACKS = {
     if file.name.endswith(".json")
 }
 
+COUNTED = {"registered": "agents", "skills": "skills", "bindings": "bindings"}
+"""What a pack consists of, and what that is called."""
+
 
 @click.command("seed", epilog=f"Packs: {', '.join(PACKS)}.")
 @click.argument("pack")
 @output.as_json
 def seed_command(pack: str, as_json: bool) -> None:
-    """Load a PACK of skills and bindings; loading it again changes nothing."""
+    """Load a PACK of agents or of skills; loading it again changes nothing."""
 
     async def seeding(app: App) -> dict[str, Any]:
         answer = await load(app, pack)
@@ -40,11 +44,13 @@ def seed_command(pack: str, as_json: bool) -> None:
     if as_json:
         output.print_json(answer)
         return
-    loaded = f"{answer['skills']} skills and {answer['bindings']} bindings"
+    counts = {name: answer[name] for name in COUNTED if name in answer}
+    loaded = " and ".join(f"{count} {COUNTED[name]}" for name, count in counts.items())
     new = f"{answer['new']} of them new" if answer["new"] else "nothing changed"
     click.echo(f"The pack {pack} has {loaded}: {new}.")
     rows = [(agent, ", ".join(names)) for agent, names in answer["agents"].items()]
-    output.console().print(output.table("agent", "skills in their order", rows=rows))
+    what = "skills in their order" if "skills" in answer else "what it can do"
+    output.console().print(output.table("agent", what, rows=rows))
 
 
 async def load(app: App, name: str) -> dict[str, Any]:
@@ -56,15 +62,25 @@ async def load(app: App, name: str) -> dict[str, Any]:
     if name not in PACKS:
         raise NotFound(f"There is no pack `{name}`; there is {', '.join(PACKS)}.")
     pack: dict[str, Any] = json.loads(PACKS[name].read_text(encoding="utf-8"))
-    taught = {entry["skill_name"]: skill(app.store.owner, entry) for entry in pack["skills"]}
-    bound = list(bindings(app.store.owner, pack["bindings"], taught))
-    new = await app.store.engine.write(adding(app.store, [*taught.values(), *bound]))
+    loaded = parts(app.store.owner, pack)
+    records = [record for part in loaded.values() for record in part]
+    ranks: dict[str, list[str]] = {a: list(ranks) for a, ranks in pack.get("bindings", {}).items()}
+    able = {entry["agent_name"]: entry["capabilities"] for entry in pack.get("agents", [])}
     return {
         "pack": name,
-        "skills": len(taught),
-        "bindings": len(bound),
-        "new": new,
-        "agents": {agent: list(ranks) for agent, ranks in pack["bindings"].items()},
+        **{part: len(found) for part, found in loaded.items() if found},
+        "new": await app.store.engine.write(adding(app.store, records)),
+        "agents": able | ranks,
+    }
+
+
+def parts(owner: str, pack: dict[str, Any]) -> dict[str, list[Record]]:
+    """Make the records of a pack, by what they are."""
+    taught = {entry["skill_name"]: skill(owner, entry) for entry in pack.get("skills", [])}
+    return {
+        "registered": [agent(owner, entry) for entry in pack.get("agents", [])],
+        "skills": [*taught.values()],
+        "bindings": [*bindings(owner, pack.get("bindings", {}), taught)],
     }
 
 
@@ -76,6 +92,10 @@ def adding(store: Store, records: list[Record]) -> Transaction[int]:
             yield from store.saving(record)
             new += 1
     return new
+
+
+def agent(owner: str, entry: dict[str, Any]) -> Agent:
+    return Agent(id=agent_id(owner, entry["agent_name"]), **entry)
 
 
 def skill(owner: str, entry: dict[str, Any]) -> Skill:

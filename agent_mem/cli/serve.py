@@ -13,7 +13,9 @@ from agent_mem.errors import AgentMemError
 @click.command("serve")
 @click.option("--direct", is_flag=True, help="Work on the PostgreSQL itself, without a file.")
 @click.option(
-    "--toolsets", metavar="NAMES", help="What to offer: core, decisions, work, or all.  [core]"
+    "--toolsets",
+    metavar="NAMES",
+    help="What to offer: core, decisions, work, agents, or all.  [core]",
 )
 def serve_command(*, direct: bool, toolsets: str | None) -> None:
     """Serve MCP over stdin and stdout, until stdin closes."""

@@ -45,6 +45,11 @@ def agent_uri(name: str) -> str:
     return f"memory://agents/{quote(name, safe='')}"
 
 
+def signals_uri(name: str) -> str:
+    """Give the address of what waits for an agent."""
+    return f"{agent_uri(name)}/signals"
+
+
 @dataclass(frozen=True, slots=True)
 class Findable:
     """What a record tells recall about itself."""

@@ -17,7 +17,7 @@ from mcp.types import (
 )
 from mcp.types import Tool as ToolInfo
 
-from agent_mem.errors import AgentMemError
+from agent_mem.errors import AgentMemError, Outdated
 from agent_mem.server.opening import Opening
 from agent_mem.tools.tool import Tool
 
@@ -46,10 +46,20 @@ class Calls:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name[:80]}")
         try:
             result = await tool(await self._opening(), params.arguments or {})
+        except Outdated as error:
+            given = {"current": error.current}
+            return CallToolResult(
+                content=[TextContent(text=str(error)), as_text(given)],
+                structured_content=given,
+                is_error=True,
+            )
         except AgentMemError as error:
             return CallToolResult(content=[TextContent(text=str(error))], is_error=True)
-        text = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
-        return CallToolResult(content=[TextContent(text=text)], structured_content=result)
+        return CallToolResult(content=[as_text(result)], structured_content=result)
+
+
+def as_text(result: dict[str, Any]) -> TextContent:
+    return TextContent(text=json.dumps(result, ensure_ascii=False, separators=(",", ":")))
 
 
 def described(tool: Tool) -> ToolInfo:

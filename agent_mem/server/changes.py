@@ -1,6 +1,8 @@
 """Telling subscribers what changed, whichever process changed it."""
 
 import logging
+import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import anyio
@@ -28,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 PAUSE = 0.5
 """Seconds between two looks at the database, once somebody listens."""
+ANY = "*"
+"""What stands for any name in an address; in a name it would be quoted."""
 
 
 class Changes(InMemorySubscriptionBus):
@@ -40,14 +44,21 @@ class Changes(InMemorySubscriptionBus):
         self._place: int | None = None
         self._listened = anyio.Event()
         self._subscribers: dict[str, ServerSession] = {}
+        self._wanted: Counter[str] = Counter()
+        """What the streams listen to."""
 
     async def listen(
         self, ctx: ServerRequestContext[object], params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
         """Serve a stream of the era that listens."""
-        if params.notifications.resource_subscriptions:
+        uris = params.notifications.resource_subscriptions
+        if uris:
             await self.begin()
-        return await self._streams(ctx, params)
+        self._wanted.update(uris or ())
+        try:
+            return await self._streams(ctx, params)
+        finally:
+            self._wanted.subtract(uris or ())
 
     async def add(
         self, ctx: ServerRequestContext[object], params: SubscribeRequestParams
@@ -94,9 +105,18 @@ class Changes(InMemorySubscriptionBus):
         """Tell once what changed after a place in the list; returns the new place."""
         latest = await last_change(store)
         if latest != place:
-            for uri in await changed(store, place, latest):
-                await self.updated(uri)
+            uris = await changed(store, place, latest)
+            for each in dict.fromkeys(meant for uri in uris for meant in self.meant(uri)):
+                await self.updated(each)
         return latest
+
+    def meant(self, uri: str) -> list[str]:
+        """Name the resources that an address stands for: with a star, all that are listened to."""
+        if ANY not in uri:
+            return [uri]
+        meant = re.compile(re.escape(uri).replace(re.escape(ANY), "[^/]+"))
+        wanted = {*self._subscribers, *(+self._wanted)}
+        return [each for each in sorted(wanted) if meant.fullmatch(each)]
 
     async def updated(self, uri: str) -> None:
         """Tell everybody who wants to know that one resource is another now."""

@@ -29,6 +29,10 @@ WORK = """ Before you begin a piece of work that others may do as well, call che
 `claim`, and log_work after it; update_task as tasks go on."""
 """What is added where the toolset `work` is on."""
 
+AGENTS = """ Other agents may tell you something: call read_signals when you begin and when you \
+are waiting, and ack_signal after each; save_state what you need to go on."""
+"""What is added where the toolset `agents` is on."""
+
 FIVE_MINUTES = CacheHint(ttl_ms=300_000, scope="public")
 
 Handler = Callable[[ServerRequestContext[object], Any], Awaitable[Any]]
@@ -60,7 +64,8 @@ class Later:
 def kernel(opening: Opening, changes: Changes) -> Server[object]:
     """Wire the handlers to the SDK's server."""
     later = Later(opening)
-    more = WORK if "work" in opening.settings.toolsets else ""
+    added = {"work": WORK, "agents": AGENTS}
+    more = "".join(text for name, text in added.items() if name in opening.settings.toolsets)
     return Server(
         "agent-mem",
         version=__version__,

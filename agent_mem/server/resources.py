@@ -27,15 +27,18 @@ from pydantic import BaseModel
 from agent_mem.app import App
 from agent_mem.errors import AgentMemError
 from agent_mem.recall.similar import resembling
+from agent_mem.records.agent import Agent
 from agent_mem.records.decision import Decision
 from agent_mem.records.event import Event
 from agent_mem.records.memory import Memory
-from agent_mem.records.record import Record, now
+from agent_mem.records.record import Record, agent_uri, now
 from agent_mem.records.session import Session
 from agent_mem.records.snapshot import Snapshot
+from agent_mem.records.state import State
 from agent_mem.server.opening import Opening
 from agent_mem.tools.outcomes import outcomes
 from agent_mem.tools.scope import session_id
+from agent_mem.tools.signals import waiting
 from agent_mem.tools.tool import EMPTY
 
 MIME = "application/json"
@@ -107,15 +110,31 @@ async def decision(app: App, key: str) -> dict[str, Any]:
     }
 
 
+async def agents(app: App, _: str) -> list[dict[str, Any]]:
+    found = await app.store.find(Agent, "agents.listed", agent=None, limit=1000)
+    return [{**plain(one), "uri": agent_uri(one.agent_name)} for one in found]
+
+
+async def signals(app: App, name: str) -> list[dict[str, Any]]:
+    """Show what waits for an agent, in order; to read it takes nothing away."""
+    which = {"agent": name, "type": None, "limit": PAGE}
+    return [plain(one) for one in await app.store.engine.read(waiting(app, which))]
+
+
 async def agent(app: App, name: str) -> dict[str, Any]:
+    """Show what is known of an agent: its registration, its state, and what it wrote."""
+    registered = await app.store.find(Agent, "agents.listed", agent=name, limit=1)
+    states = await app.store.find(State, "agent_state.current", agent=name)
     memories = await app.store.find(Memory, "memories.of_agent", agent=name, limit=PAGE)
     decisions = await app.store.find(
         Decision, "decisions.recent", agent=name, project=None, limit=PAGE
     )
-    if not memories and not decisions:
+    if not (registered or states or memories or decisions):
         raise LookupError
     return {
         "agent": name,
+        "registered": plain(registered[0]) if registered else None,
+        "state": plain(states[0]) if states else None,
         "memories": [plain(memory) for memory in memories],
         "decisions": [plain(d) for d in decisions],
     }
@@ -161,7 +180,9 @@ READERS: tuple[tuple[str, str, str, Reader], ...] = (
         "A decision, its outcomes and its chain",
         decision,
     ),
-    ("memory://agents/{agent}", "agent", "What an agent remembered and decided", agent),
+    ("memory://agents", "agents", "The agents that are registered", agents),
+    ("memory://agents/{agent}", "agent", "An agent: its state, memories and decisions", agent),
+    ("memory://agents/{agent}/signals", "signals", "What waits for an agent, in order", signals),
     ("memory://item/{id}", "item", "Anything that recall gave an id for", item),
 )
 LATEST = "memory://sessions/latest"

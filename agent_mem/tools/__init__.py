@@ -1,6 +1,8 @@
 """What a model may do: one module a noun, one function a verb. `TOOLS` names them all."""
 
+from agent_mem.tools.agents import list_agents, register_agent
 from agent_mem.tools.behaviors import list_behaviors, run_behavior
+from agent_mem.tools.checkpoints import checkpoint_state, rollback_state
 from agent_mem.tools.decisions import log_decision
 from agent_mem.tools.events import log_event
 from agent_mem.tools.memories import forget, remember
@@ -9,8 +11,10 @@ from agent_mem.tools.patterns import list_patterns, share_pattern
 from agent_mem.tools.recall import recall
 from agent_mem.tools.reviews import review_decisions
 from agent_mem.tools.sessions import restore_session, save_session
+from agent_mem.tools.signals import ack_signal, read_signals, send_signal
 from agent_mem.tools.skills import list_skills, load_skill
 from agent_mem.tools.solutions import find_solution, record_solution
+from agent_mem.tools.states import load_state, save_state
 from agent_mem.tools.tasks import list_tasks, update_task
 from agent_mem.tools.tool import Tool
 from agent_mem.tools.work import check_work, log_work
@@ -37,4 +41,13 @@ TOOLS: tuple[Tool, ...] = (
     Tool(log_work, toolset="work"),
     Tool(update_task, repeatable=True, toolset="work"),
     Tool(list_tasks, reads=True, toolset="work"),
+    Tool(register_agent, repeatable=True, toolset="agents"),
+    Tool(list_agents, reads=True, toolset="agents"),
+    Tool(save_state, toolset="agents"),
+    Tool(load_state, reads=True, toolset="agents"),
+    Tool(checkpoint_state, repeatable=True, toolset="agents"),
+    Tool(rollback_state, toolset="agents"),
+    Tool(send_signal, toolset="agents"),
+    Tool(read_signals, toolset="agents"),
+    Tool(ack_signal, repeatable=True, toolset="agents"),
 )

@@ -24,6 +24,7 @@ from agent_mem.tools.scope import (
     entering,
     session_id,
 )
+from agent_mem.tools.signals import in_brief
 from agent_mem.tools.skills import permitted
 from agent_mem.tools.tasks import keeping, task_id
 from agent_mem.tools.tool import Result
@@ -144,6 +145,8 @@ class Restored(Result):
     waiting: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
     """Decisions whose outcome should be known by now: log_outcome closes the loop."""
     errors: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
+    signals: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
+    """What other agents have told this one, and that it has not processed."""
     skills: list[str] = Field(default_factory=list)
     left_out: int | None = None
     note: str | None = None
@@ -160,7 +163,7 @@ async def restore_session(
     """Pick up where the last conversation stopped. Call it first in a new one.
 
     Returns its summary, open tasks, recent decisions, decisions that wait for log_outcome, recent
-    errors with known solutions, and your skills.
+    errors with known solutions, signals that wait for you, and your skills.
     """
     filters = {"project": app.where(project), "agent": agent}
     key = session_id(app, session) if session else None
@@ -173,6 +176,7 @@ async def restore_session(
             saved_at=snapshot.created_at.strftime("%Y-%m-%d %H:%M") if snapshot else None,
             context=fitted(snapshot.context_data, budget) if snapshot else {},
             tasks=budget.fitting((yield from open_tasks(app, filters))),
+            signals=budget.fitting((yield from in_brief(app, agent))),
             decisions=budget.fitting((yield from recent_decisions(app, filters))),
             waiting=budget.fitting((yield from waiting(app, filters))),
             errors=budget.fitting((yield from recent_errors(app, filters))),

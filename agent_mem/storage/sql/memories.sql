@@ -58,9 +58,10 @@ SELECT DISTINCT topic AS name FROM memories
 WHERE owner = :owner AND topic IS NOT NULL AND deleted_at IS NULL ORDER BY topic LIMIT 500;
 
 -- query agent_names --
--- List the agents that wrote memories or have skills.
+-- List the agents that wrote memories, have skills or are registered.
 SELECT agent_name AS name FROM memories WHERE owner = :owner
 UNION SELECT agent_name FROM agent_skill_bindings WHERE owner = :owner
+UNION SELECT agent_name FROM agents WHERE owner = :owner
 ORDER BY 1 LIMIT 500;
 
 -- query project_names --

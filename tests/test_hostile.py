@@ -86,6 +86,7 @@ OBJECTS: list[object] = [{HALF: 1}, {"a": "\x00"}, {"a": json.loads(DEEP)}, {"a\
 def needed(tool: Tool, known: str) -> dict[str, object]:
     """Give a tool arguments that it accepts."""
     values: dict[str, object] = {"selected": ["this"], "success": True, "decision": known}
+    values["state"] = {"a": 1}
     if tool.name == "run_behavior":
         values["name"] = "analyze"
     required = tool.schema.get("required", [])

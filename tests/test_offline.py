@@ -56,6 +56,14 @@ CALLS: dict[str, dict[str, Any]] = {
     "log_work": {"action": "Descale the kettle", "success": True},
     "update_task": {"task": "Buy tea", "status": "doing"},
     "list_tasks": {},
+    "register_agent": {"role": "Makes tea."},
+    "list_agents": {},
+    "save_state": {"state": {"kettle": "on"}},
+    "load_state": {"compare": 1},
+    "checkpoint_state": {"label": "hot"},
+    "rollback_state": {"to": "hot"},
+    "send_signal": {"type": "tea", "to": ["agent"]},
+    "read_signals": {},
     "forget": {"topic": "tea"},
 }
 
@@ -98,6 +106,8 @@ async def test_every_tool_and_resource_works_without_a_network_and_none_tries_it
         results = {name: await wire.use(name, **arguments) for name, arguments in CALLS.items()}
         decided = results["log_decision"]["structuredContent"]["id"]
         results["log_outcome"] = await wire.use("log_outcome", decision=decided, success=True)
+        sent = results["send_signal"]["structuredContent"]["id"]
+        results["ack_signal"] = await wire.use("ack_signal", signal=sent)
         listed = (await wire.ask("resources/list", {}))["result"]["resources"]
         reads = [await wire.ask("resources/read", {"uri": each["uri"]}) for each in listed]
         await wire.stdin.aclose()
@@ -111,6 +121,10 @@ async def test_every_tool_and_resource_works_without_a_network_and_none_tries_it
     }
     assert text_of(results["load_skill"]).startswith("There is no skill `brewing`")
     assert text_of(results["share_pattern"]).startswith(f"There is no pattern `{NOBODY}`")
+    refused = {name for name, result in results.items() if result["isError"]}
+    assert refused == {"load_skill", "rollback_state"}
+    assert text_of(results["load_skill"]).startswith("There is no skill `brewing`")
+    assert text_of(results["rollback_state"]).endswith("nothing is to be undone.")
     assert "green tea" in text_of(results["recall"])
     assert all("result" in answer for answer in reads)
     assert not tried.exists()

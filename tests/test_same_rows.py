@@ -10,18 +10,23 @@ import pytest
 from helpers_engines import plain, restore, stored
 
 from agent_mem.config import Settings
+from agent_mem.records.agent import Agent
 from agent_mem.records.behavior import Behavior
 from agent_mem.records.binding import Binding
+from agent_mem.records.checkpoint import Checkpoint
 from agent_mem.records.decision import Decision
 from agent_mem.records.event import Event
 from agent_mem.records.loser import Loser
 from agent_mem.records.memory import Memory
 from agent_mem.records.outcome import Outcome
 from agent_mem.records.pattern import Pattern
+from agent_mem.records.receipt import Receipt
 from agent_mem.records.record import Record
 from agent_mem.records.session import Session
+from agent_mem.records.signal import Signal
 from agent_mem.records.skill import Skill
 from agent_mem.records.snapshot import Snapshot
+from agent_mem.records.state import State
 from agent_mem.records.sync_pass import SyncPass
 from agent_mem.records.task import Task
 from agent_mem.records.work import Work
@@ -69,6 +74,7 @@ def dataset() -> Iterator[Record]:
     for n, name in enumerate(NAMES * 2, 1):
         yield from remembered(n, name)
         yield from acting(n, name)
+        yield from working(n, name)
 
 
 def remembered(n: int, name: str) -> Iterator[Record]:
@@ -148,6 +154,45 @@ def acting(n: int, name: str) -> Iterator[Record]:
     )
 
 
+def working(n: int, name: str) -> Iterator[Record]:
+    ours = {k: v for k, v in stamps(n, name).items() if k not in ("agent_name", "project", "id")}
+    agent = "a" if n % 3 else name
+    yield Agent(**ours, id=key(1400 + n), agent_name=f"{name}{n}", capabilities=[name])
+    yield State(
+        **ours,
+        id=key(1500 + n),
+        agent_name=agent,
+        state={"n": n},
+        revision=1 + n // 2,
+        parent_id=key(1500 + n - 2) if n % 4 else None,
+    )
+    yield Checkpoint(
+        **ours,
+        id=key(1600 + n),
+        agent_name=agent,
+        label=NAMES[n % 3],
+        revision=n,
+        state_id=key(1500 + n),
+    )
+    yield Signal(
+        **ours,
+        id=key(1700 + n),
+        sender=agent,
+        targets=([], ["a"], [name, "b"], ["b,a", '"'])[n % 4],
+        signal_type=NAMES[n % 2],
+        expires_at=START + n * HOUR if n % 5 else None,
+    )
+    for agent in ("a", "b"):
+        yield Receipt(
+            **ours,
+            id=key((1800 if agent == "a" else 1900) + n),
+            signal_id=key(1700 + n % 9 * 2),
+            agent_name=agent,
+            lease_until=START + n * HOUR if n % 2 else None,
+            processed_at=None if n % 2 else START,
+        )
+
+
 def limited(*cases: Case) -> list[Case]:
     """Ask for all of it, and for some."""
     return [{**case, "limit": limit} for case, limit in product(cases, (1000, 4))]
@@ -163,7 +208,23 @@ ASKED: list[Case] = [
     for t in (None, "general", "x")
     for o, c in product((None, "success", "failure", "open"), (0, 1))
 ]
+SIGNALLED: list[Case] = [
+    {"agent": agent, "now": START + hours * HOUR}
+    for agent, hours in product(("a", "b", '"', "Zebra", "nobody"), (0, 6, 11, 99))
+]
 CASES: dict[str, list[Case]] = {
+    "agent_state.current": [{"agent": "a"}, {"agent": "ab"}, {"agent": "x"}],
+    "agent_state.lost": limited(
+        *[{"agent": "a", "current": key(1520), "since": START + n * HOUR} for n in range(3)]
+    ),
+    "agent_state.numbered": [{"agent": "a", "revision": n} for n in range(12)],
+    "agents.listed": limited({"agent": None}, {"agent": "Zebra1"}),
+    "agents.seen": [{"agent": "a"}, {"agent": "b"}, {"agent": "nobody"}],
+    "checkpoints.of_agent": limited(*[{"agent": "a", "label": n} for n in (None, *NAMES[:3])]),
+    "signals.counted": SIGNALLED,
+    "signals.sent": limited({"agent": "a", "type": None}, {"agent": "a", "type": NAMES[1]}),
+    "signals.waiting": limited(*[{**c, "type": t} for c in SIGNALLED for t in (None, NAMES[0])]),
+    "signal_receipts.of_signal": limited(*[{"signal_id": key(1700 + n)} for n in range(9)]),
     "agent_skill_bindings.of_agent": [{"agent": "a"}],
     "behaviors.all": [{"agent": None}, {"agent": "a1"}],
     "behaviors.named": [{"name": n, "agent": f"a{i}"} for n, i in product(NAMES, range(5))],

@@ -221,8 +221,8 @@ def test_an_unknown_pack_is_answered_with_the_packs_that_there_are() -> None:
     refused = seed("ops_crew")
 
     assert refused.exit_code == 1
-    assert refused.stderr == "Error: There is no pack `ops_crew`; there is ops-team.\n"
+    assert refused.stderr == "Error: There is no pack `ops_crew`; there is brainops, ops-team.\n"
 
 
 def test_help_names_the_packs() -> None:
-    assert "Packs: ops-team." in seed("--help").stdout
+    assert "Packs: brainops, ops-team." in seed("--help").stdout

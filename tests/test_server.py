@@ -231,6 +231,7 @@ async def test_the_templates_are_listed(client: Client) -> None:
         "memory://sessions/{session_id}",
         "memory://decisions/{decision_id}",
         "memory://agents/{agent}",
+        "memory://agents/{agent}/signals",
         "memory://item/{id}",
     ]
     assert all(template.mime_type == "application/json" for template in listed)

@@ -20,7 +20,7 @@ from agent_mem.storage.store import Store
 
 PACKS = {
     file.name.removesuffix(".json").replace("_", "-"): file
-    for file in (files("agent_mem") / "seeds").iterdir()
+    for file in sorted((files("agent_mem") / "seeds").iterdir(), key=lambda file: file.name)
     if file.name.endswith(".json")
 }
 

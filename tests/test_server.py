@@ -197,7 +197,7 @@ async def test_resources_are_listed_in_pages_however_topics_are_named(client: Cl
     while pages[-1].next_cursor is not None:
         pages.append(await client.list_resources(cursor=pages[-1].next_cursor))
 
-    fixed = ["memory://topics", "memory://sessions", "memory://sessions/latest"]
+    fixed = ["memory://topics", "memory://sessions", "memory://agents", "memory://sessions/latest"]
     assert [str(resource.uri) for resource in pages[0].resources[:3]] == fixed
     topics = [resource for page in pages for resource in page.resources][3:]
     assert sorted(resource.name for resource in topics) == sorted(names)

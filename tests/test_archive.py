@@ -20,8 +20,10 @@ from agent_mem.app import App, open_app
 from agent_mem.config import Settings
 from agent_mem.errors import InvalidInput, StorageDamaged, StorageError
 from agent_mem.records import RECORDS
+from agent_mem.records.agent import Agent
 from agent_mem.records.behavior import Behavior
 from agent_mem.records.binding import Binding
+from agent_mem.records.checkpoint import Checkpoint
 from agent_mem.records.decision import Decision, Option
 from agent_mem.records.event import Event
 from agent_mem.records.insight import Insight
@@ -29,12 +31,15 @@ from agent_mem.records.loser import Loser
 from agent_mem.records.memory import Memory
 from agent_mem.records.outcome import Outcome
 from agent_mem.records.pattern import Pattern, Version
+from agent_mem.records.receipt import Receipt
 from agent_mem.records.record import Record, now, uuid7
 from agent_mem.records.run import Run
 from agent_mem.records.session import Session
+from agent_mem.records.signal import Signal
 from agent_mem.records.skill import Skill
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.solution import Attempt, Solution
+from agent_mem.records.state import State
 from agent_mem.records.sync_pass import SyncPass
 from agent_mem.records.task import Task
 from agent_mem.records.work import Work
@@ -92,6 +97,11 @@ def examples() -> list[Record]:
         Behavior(agent_name="a", name="nightly", action="prune"),
         Run(behavior_id=uuid7(), duration_ms=0.1, ended_at=THEN),
         Insight(agent_name="a", behavior_id=uuid7(), run_id=uuid7(), topic="t", content=ODD),
+        Agent(agent_name="a", role=ODD, directives=[ODD], config={"n": 10**30}),
+        State(agent_name="a", state={ODD: [1, None]}, revision=1),
+        Checkpoint(agent_name="a", label=ODD, revision=1, state_id=uuid7()),
+        Signal(sender="a", targets=["b", ODD], signal_type="t", payload={"n": 0.1}),
+        Receipt(signal_id=uuid7(), agent_name="b", processed_at=THEN, result={"n": ODD}),
         SyncPass(sync_source="laptop", sync_started_at=THEN, meta={"sent": 1}),
         Loser(record="tasks", record_id=uuid7(), body={"title": ODD}, reason="Later won."),
     ]
@@ -321,6 +331,9 @@ BROKEN: dict[str, tuple[Damage, str]] = {
         "ends after line 18 with 17 rows, .* counts 18: it is not",
     ),
     "a row too many": (lambda v: v.append(v[3]), "ends after line 20 with 19 rows, .* counts 18"),
+        "ends after line 20 with 19 rows, .* counts 20: it is not",
+    ),
+    "a row too many": (lambda v: v.append(v[3]), "ends after line 22 with 21 rows, .* counts 20"),
 }
 
 

@@ -13,8 +13,10 @@ import pytest
 from agent_mem.config import Settings
 from agent_mem.recall.index import indexing
 from agent_mem.records import RECORDS
+from agent_mem.records.agent import Agent
 from agent_mem.records.behavior import Behavior
 from agent_mem.records.binding import Binding
+from agent_mem.records.checkpoint import Checkpoint
 from agent_mem.records.decision import Decision, Option
 from agent_mem.records.event import Event
 from agent_mem.records.insight import Insight
@@ -22,12 +24,15 @@ from agent_mem.records.loser import Loser
 from agent_mem.records.memory import Memory
 from agent_mem.records.outcome import Outcome
 from agent_mem.records.pattern import Pattern, Version
+from agent_mem.records.receipt import Receipt
 from agent_mem.records.record import Record, uuid7
 from agent_mem.records.run import Run
 from agent_mem.records.session import Session
+from agent_mem.records.signal import Signal
 from agent_mem.records.skill import Skill
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.solution import Solution
+from agent_mem.records.state import State
 from agent_mem.records.sync_pass import SyncPass
 from agent_mem.records.task import Task
 from agent_mem.records.work import Work
@@ -82,6 +87,11 @@ EXAMPLES: tuple[Record, ...] = (
     Behavior(agent_name="a", name="n", action="analyze", params={"hours": 3}, depends_on=["m"]),
     Run(behavior_id=KEY, output={"found": 2}, duration_ms=1.25),
     Insight(agent_name="a", behavior_id=KEY, run_id=KEY, topic="t", content="c"),
+    Agent(agent_name="a", role="r", directives=[ODD], capabilities=["c"], config={"k": "v"}),
+    State(agent_name="a", state={"n": {"m": [1]}}, revision=2, parent_id=KEY),
+    Checkpoint(agent_name="a", label="l", revision=2, state_id=KEY),
+    Signal(sender="a", targets=["b", "c"], signal_type="t", payload={"n": ODD}),
+    Receipt(signal_id=KEY, agent_name="b", processed_at=THEN, result={"ok": True}),
     SyncPass(sync_source="a-laptop", sync_started_at=THEN, events_synced=2, meta={"sent": 2}),
     Loser(record="memories", record_id=KEY, body={"content": "c"}, reason="A later change won."),
 )

@@ -18,7 +18,7 @@ CREATE TABLE agents (
     config jsonb NOT NULL,
     PRIMARY KEY (owner, id)
 );
-CREATE UNIQUE INDEX agents_one ON agents (owner, agent_name);
+CREATE INDEX agents_name ON agents (owner, agent_name);
 
 -- query listed --
 -- List the agents that are registered, or one of them.

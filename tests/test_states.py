@@ -64,7 +64,7 @@ async def test_every_agent_has_a_state_of_its_own(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    "read", [1, "1", " 1 ", 3, "3", 0x7FFF_FFFF, str(uuid7()), "x", "٢", "9" * 99]
+    "read", [0, -1, 10**30, 1, "1", " 1 ", 3, "3", 0x7FFF_FFFF, str(uuid7()), "x", "٢", "9" * 99]
 )
 async def test_whoever_has_not_read_the_latest_is_refused_and_given_it(
     call: Call, read: object
@@ -77,6 +77,23 @@ async def test_whoever_has_not_read_the_latest_is_refused_and_given_it(
     assert refused.value.current == {"revision": 2, "id": key, "state": {"n": 2}}
     assert "`agent` is at revision 2, not " in str(refused.value)
     assert (await call("load_state"))["id"] == key
+
+
+@pytest.mark.parametrize("read", [1.5, True, [], {}, "", "x" * 201])
+async def test_what_cannot_be_a_revision_is_refused_in_a_sentence(call: Call, read: object) -> None:
+    await saved(call, {"n": 1})
+
+    with pytest.raises(InvalidInput, match=r"^`read`.{5,80}\.$"):
+        await call("save_state", state={"n": 2}, read=read)
+
+    assert (await call("load_state"))["revision"] == 1
+
+
+async def test_a_label_may_look_like_json(call: Call) -> None:
+    await saved(call, {"n": 1}, {"n": 2})
+    await call("checkpoint_state", label="[1]", revision=1)
+
+    assert await loaded(call, revision="[1]") == {"n": 1}
 
 
 async def test_whoever_has_read_nothing_is_refused_where_something_is(call: Call) -> None:

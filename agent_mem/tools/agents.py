@@ -33,7 +33,7 @@ async def register_agent(
         list[Line] | None, Field(max_length=50, description="Rules that it goes by")
     ] = None,
     capabilities: Annotated[Names | None, Field(description="What it can do, a word each")] = None,
-    config: Json | None = None,
+    config: Annotated[Json | None, Field(description="Its settings, whatever they are")] = None,
     agent: Agent = None,
 ) -> Registration:
     """Register an agent, so that others find it, or change what is said of it.

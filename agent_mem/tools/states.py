@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from agent_mem.app import App
 from agent_mem.errors import InvalidInput, NotFound, Outdated
@@ -12,19 +12,29 @@ from agent_mem.records.checkpoint import Checkpoint
 from agent_mem.records.difference import differences
 from agent_mem.records.fields import Json, Name
 from agent_mem.records.record import now
-from agent_mem.records.state import HIGHEST, Number, State
+from agent_mem.records.state import HIGHEST, State
 from agent_mem.storage.statements import Transaction
 from agent_mem.storage.store import decode
 from agent_mem.tools.scope import Agent
 from agent_mem.tools.tool import Result
 
 SHOWN = 10
+DIGITS = 10
+"""As many as the highest revision has."""
 MOST = 100
 """Changes that are told."""
 RECENT = timedelta(days=30)
 """How long what was written apart and lost is named with the current state."""
 
-Revision = Number | Name
+
+def in_words(value: object) -> object:
+    """Read the number of a revision as its name."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Revision = Annotated[
+    Name, BeforeValidator(in_words), WithJsonSchema({"type": ["integer", "string"]})
+]
 Read = Annotated[
     Revision | None, Field(description="Revision (or id) that you read; left out for the first")
 ]
@@ -159,8 +169,8 @@ def up_to_date(
         raise outdated(current, "and you have read none")
     number = number_of(read)
     if number is None:
-        if str(current.id) != str(read).strip().lower():
-            raise outdated(current, f"not {str(read)[:80]}")
+        if str(current.id) != read.lower():
+            raise outdated(current, f"not {read[:80]}")
     elif number != current.revision:
         raise outdated(current, f"not {number}")
     elif len((yield from numbered(app, agent, number))) > 1:
@@ -178,9 +188,7 @@ def outdated(current: State, why: str) -> Outdated:
 
 def number_of(name: Revision) -> int | None:
     """Read the number of a revision."""
-    if isinstance(name, str):
-        return int(name) if name.isascii() and name.isdigit() and len(name) <= SHOWN else None
-    return name
+    return int(name) if name.isascii() and name.isdigit() and len(name) <= DIGITS else None
 
 
 def numbered(app: App, agent: str, number: int) -> Transaction[list[State]]:
@@ -198,7 +206,7 @@ def revision_of(app: App, agent: str, name: Revision) -> Transaction[State]:
     """
     number = number_of(name)
     if number is None:
-        key = yield from key_of(app, agent, str(name))
+        key = yield from key_of(app, agent, name)
         one = (yield from app.store.getting(State, key)) if key else None
         found = [one] if one and one.agent_name == agent else []
     else:
@@ -207,7 +215,7 @@ def revision_of(app: App, agent: str, name: Revision) -> Transaction[State]:
         ids = ", ".join(f"{state.id}" for state in found)
         raise InvalidInput(f"`{agent}` has several revisions {number}: name one by its id: {ids}.")
     if not found:
-        raise NotFound(f"`{agent}` has no revision or checkpoint `{str(name)[:80]}`.")
+        raise NotFound(f"`{agent}` has no revision or checkpoint `{name[:80]}`.")
     return found[0]
 
 

@@ -87,7 +87,7 @@ class Tool:
         return found
 
     def _is_text(self, name: str) -> bool:
-        return self.schema["properties"].get(name, {}).get("type") == "string"
+        return "string" in self.schema["properties"].get(name, {}).get("type", "")
 
     def _sentence(self, error: ErrorDetails) -> str:
         """Say in one sentence what is wrong with an argument, and what would be right."""

@@ -35,9 +35,14 @@ WHERE owner = :owner AND agent_name = :agent AND revision = :revision AND delete
 ORDER BY hlc DESC, origin DESC LIMIT 50;
 
 -- query lost --
--- List the ends of what was written apart and did not become the current state.
+-- List the ends of what was written apart and did not become the current state. Their numbers are
+-- among those that were given twice, since the current state has one of each below it.
 SELECT * FROM agent_state s
 WHERE owner = :owner AND agent_name = :agent AND deleted_at IS NULL AND created_at >= :since
+  AND revision IN (
+    SELECT revision FROM agent_state WHERE owner = :owner AND agent_name = :agent
+    GROUP BY revision HAVING count(*) > 1
+  )
   AND id <> :current AND NOT EXISTS (
     SELECT 1 FROM agent_state later WHERE later.owner = :owner AND later.parent_id = s.id
   )

@@ -28,6 +28,7 @@ async def wires(env: dict[str, str], tmp_path: Path) -> AsyncGenerator[list[Wire
         ]
         for wire in started:
             await wire.hello()
+            await use(wire, "list_agents")  # the file is opened by the first call
         yield started
 
 

@@ -117,13 +117,11 @@ async def test_every_tool_and_resource_works_without_a_network_and_none_tries_it
     assert results.keys() == {tool.name for tool in TOOLS}
     assert {name for name, result in results.items() if result["isError"]} == {
         "load_skill",
+        "rollback_state",
         "share_pattern",
     }
     assert text_of(results["load_skill"]).startswith("There is no skill `brewing`")
     assert text_of(results["share_pattern"]).startswith(f"There is no pattern `{NOBODY}`")
-    refused = {name for name, result in results.items() if result["isError"]}
-    assert refused == {"load_skill", "rollback_state"}
-    assert text_of(results["load_skill"]).startswith("There is no skill `brewing`")
     assert text_of(results["rollback_state"]).endswith("nothing is to be undone.")
     assert "green tea" in text_of(results["recall"])
     assert all("result" in answer for answer in reads)

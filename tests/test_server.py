@@ -198,10 +198,10 @@ async def test_resources_are_listed_in_pages_however_topics_are_named(client: Cl
         pages.append(await client.list_resources(cursor=pages[-1].next_cursor))
 
     fixed = ["memory://topics", "memory://sessions", "memory://agents", "memory://sessions/latest"]
-    assert [str(resource.uri) for resource in pages[0].resources[:3]] == fixed
-    topics = [resource for page in pages for resource in page.resources][3:]
+    assert [str(resource.uri) for resource in pages[0].resources[:4]] == fixed
+    topics = [resource for page in pages for resource in page.resources][4:]
     assert sorted(resource.name for resource in topics) == sorted(names)
-    assert [len(page.resources) for page in pages] == [PAGE + 3, PAGE, len(ODD)]
+    assert [len(page.resources) for page in pages] == [PAGE + 4, PAGE, len(ODD)]
     for resource in topics:
         if resource.name in ODD:
             (memory,) = await read(client, str(resource.uri))

@@ -31,6 +31,7 @@ async def servers(env: dict[str, str], folder: Path) -> AsyncGenerator[list[Wire
         ]
         for wire in started:
             await wire.hello()
+            await wire.use("load_state")  # the file is opened by the first call
         yield started
 
 

@@ -24,7 +24,7 @@ Named = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 
 OPENAI = "https://api.openai.com/v1"
 
-Toolset = Literal["core", "decisions", "work", "agents"]
+Toolset = Literal["core", "decisions", "work", "agents", "authoring"]
 """What a tool belongs to; a server offers the toolsets that are turned on."""
 
 TOOLSETS: Final = frozenset[Toolset](get_args(Toolset))
@@ -110,7 +110,12 @@ class Settings(BaseSettings):
     )
     toolsets: Toolsets = Field(
         default=frozenset({"core"}),
-        description="The tools that a server offers: core, decisions, work, agents, or all.",
+        description="The tools that a server offers, by name, as `core`, or all.",
+    )
+    config: Path | None = Field(
+        default=None,
+        description="The settings file of behaviors: which commands they may run, which addresses"
+        " they may call. Default: config.toml beside the database.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="WARNING", description="How much is written to stderr."

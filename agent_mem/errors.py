@@ -17,6 +17,8 @@ AgentMemError
 ├── SchemaError           the tables are not the ones that this program knows
 │   ├── SchemaTooNew      a newer version of the program has changed the tables
 │   └── SchemaDrift       a migration that was already applied has been edited
+├── ActionFailed          what a behavior was to do could not be done, or may not be
+├── BehaviorBusy          a behavior runs already, and what is due has to wait for it
 └── EncoderUnavailable    the sentence encoder cannot be loaded; words work without it
 """
 
@@ -102,3 +104,11 @@ class SchemaDrift(SchemaError):
 
 class EncoderUnavailable(AgentMemError):
     """The sentence encoder cannot be loaded: recall goes by words alone."""
+
+
+class ActionFailed(AgentMemError):
+    """What the behavior was to do could not be done."""
+
+
+class BehaviorBusy(AgentMemError):
+    """The behavior runs already: what is due waits for that run to end."""

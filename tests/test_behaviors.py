@@ -11,7 +11,8 @@ from conftest import Call
 from agent_mem.app import App
 from agent_mem.behaviors import BEHAVIORS
 from agent_mem.behaviors.action import Outcome, Task
-from agent_mem.behaviors.runner import named, run
+from agent_mem.behaviors.catalog import named
+from agent_mem.behaviors.runner import run
 from agent_mem.errors import InvalidInput, NotFound, StorageBusy
 from agent_mem.records.behavior import Behavior
 from agent_mem.records.decision import Decision
@@ -23,6 +24,10 @@ from agent_mem.records.run import Run
 from agent_mem.records.snapshot import Snapshot
 
 pytestmark = pytest.mark.anyio
+
+LOOKING_AFTER = ["backup", "health_check", "promote", "prune", "reembed"]
+ALONE = sorted(["analyze", "consolidate", "digest", "learn_patterns", *LOOKING_AFTER])
+"""What can be run without being registered: it needs no word of anybody."""
 
 
 async def memories(app: App, output: dict[str, Any]) -> list[Memory]:
@@ -42,7 +47,7 @@ async def test_the_built_in_behaviors_are_listed(call: Call) -> None:
             "enabled": True,
             "status": "idle",
         }
-        for name in ("analyze", "consolidate", "learn_patterns", "prune", "reembed")
+        for name in ALONE
     ]
 
 
@@ -51,7 +56,7 @@ async def test_a_behavior_tells_how_its_last_run_went(call: Call) -> None:
 
     listed = {b["name"]: b for b in (await call("list_behaviors"))["behaviors"]}
 
-    assert sorted(listed) == ["analyze", "consolidate", "learn_patterns", "prune", "reembed"]
+    assert sorted(listed) == ALONE
     assert listed["prune"]["status"] == "complete"
     assert listed["prune"]["last_run"][:4] == str(now().year)
     assert "last_run" not in listed["analyze"]
@@ -72,13 +77,7 @@ async def test_registered_behaviors_are_listed_by_agent_with_their_schedule(
     (first, *others) = (await call("list_behaviors", agent="ana"))["behaviors"]
 
     assert (first["name"], first["trigger"], first["agent"]) == ("nightly", "0 3 * * *", "ana")
-    assert [b["name"] for b in others] == [
-        "analyze",
-        "consolidate",
-        "learn_patterns",
-        "prune",
-        "reembed",
-    ]
+    assert [b["name"] for b in others] == ALONE
     everyone = (await call("list_behaviors"))["behaviors"]
     assert {"nightly", "daily"} < {b["name"] for b in everyone}
 
@@ -361,8 +360,9 @@ async def test_an_action_that_this_program_lacks_is_refused(app: App, call: Call
         await call("run_behavior", name="new")
 
     assert str(refused.value) == (
-        "There is no action `dream`; there are analyze, consolidate, learn_patterns, prune,"
-        " reembed."
+        "There is no action `dream`; there are analyze, ask, backup, command, consolidate, digest,"
+        " health_check, learn_patterns, promote, prune, reembed, webhook, capture, lookup, fix,"
+        " escalate, document."
     )
 
 

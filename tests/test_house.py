@@ -26,6 +26,7 @@ LONGER_BY_RIGHT: dict[str, str] = {
     "remember": "fifteen parameters",
     "log_decision": "thirteen parameters",
     "save_session": "nine parameters",
+    "register_behavior": "thirteen parameters",
 }
 
 

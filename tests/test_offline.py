@@ -64,6 +64,14 @@ CALLS: dict[str, dict[str, Any]] = {
     "rollback_state": {"to": "hot"},
     "send_signal": {"type": "tea", "to": ["agent"]},
     "read_signals": {},
+    "register_behavior": {
+        "name": "tea",
+        "action": "digest",
+        "trigger": "daily",
+        "schedule": "9:00",
+    },
+    "register_skill": {"name": "pouring", "description": "How tea is poured."},
+    "bind_skill": {"skill": "pouring"},
     "forget": {"topic": "tea"},
 }
 

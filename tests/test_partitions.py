@@ -38,6 +38,7 @@ OF_THE_SERVER: dict[str, Mapping[str, Any]] = {
     "local.tick": {"wall": 1},
     "local.advance": {"hlc": 1},
     "local.last_change": {},
+    "behaviors.note_status": {"id": KEY, "status": "idle", "last_run": NOW},
     "canonical.enrol": {"origin": KEY, "epoch": KEY},
     "sync.head": {},
     "sync.meet": {"id": KEY, "host": "h", "ver": 1, "at": NOW, "met": 1},

@@ -16,12 +16,14 @@ from agent_mem.records.binding import Binding
 from agent_mem.records.checkpoint import Checkpoint
 from agent_mem.records.decision import Decision
 from agent_mem.records.event import Event
+from agent_mem.records.insight import Insight
 from agent_mem.records.loser import Loser
 from agent_mem.records.memory import Memory
 from agent_mem.records.outcome import Outcome
 from agent_mem.records.pattern import Pattern
 from agent_mem.records.receipt import Receipt
 from agent_mem.records.record import Record
+from agent_mem.records.run import Run
 from agent_mem.records.session import Session
 from agent_mem.records.signal import Signal
 from agent_mem.records.skill import Skill
@@ -146,6 +148,31 @@ def acting(n: int, name: str) -> Iterator[Record]:
     agent = "a" if n <= len(NAMES) else f"of {name}"
     yield Binding(**ours, id=key(800 + n), agent_name=agent, skill_id=key(700 + n), priority=n % 3)
     yield Behavior(**ours, id=key(900 + n), agent_name=f"{agent}{n % 5}", name=name, action="x")
+    yield Run(
+        **ours,
+        id=key(1400 + n),
+        behavior_id=key(901 + n % 3),
+        trigger="daily" if n % 2 else "manual",
+        started_at=START + n // 2 * HOUR,
+        status=("running", "failed", "complete", "needs_agent")[n % 4],
+        due_at=START + n * HOUR if n % 3 else None,
+        lease_until=START + n * HOUR,
+        run_by=f"file:{n}" if n % 2 else f"other:{n}",
+        retry_at=START + n // 3 * HOUR if n % 4 == 1 else None,
+        attempt_of=key(1400) if n % 11 == 0 else None,
+    )
+    yield Insight(
+        **ours,
+        id=key(1500 + n),
+        agent_name=agent,
+        project=(None, "p", "q")[n % 3],
+        behavior_id=key(901),
+        run_id=key(1401),
+        topic=name,
+        content=name,
+        relevance=n % 4 / 4,
+        promoted_to=key(1) if n % 6 == 0 else None,
+    )
     yield SyncPass(
         **ours, id=key(1000 + n), sync_source=name, sync_started_at=START + n // 2 * HOUR
     )
@@ -227,6 +254,18 @@ CASES: dict[str, list[Case]] = {
     "signal_receipts.of_signal": limited(*[{"signal_id": key(1700 + n)} for n in range(9)]),
     "agent_skill_bindings.of_agent": [{"agent": "a"}],
     "behaviors.all": [{"agent": None}, {"agent": "a1"}],
+    "behaviors.of_agent": [{"agent": "a1"}, {"agent": "a2"}],
+    "behavior_runs.last_due": [{}],
+    "behavior_runs.latest": [{}],
+    "behavior_runs.lost": [
+        {"now": START + n * HOUR, "gone": gone} for n, gone in product((0, 9), (None, "file:"))
+    ],
+    "behavior_runs.of_behavior": limited({"behavior_id": key(901)}, {"behavior_id": key(902)}),
+    "behavior_runs.retried": [{}],
+    "behavior_runs.under_way": [
+        {"behavior_id": key(901 + n), "now": START + 5 * HOUR} for n in range(3)
+    ],
+    "behavior_runs.waiting": limited({}),
     "behaviors.named": [{"name": n, "agent": f"a{i}"} for n, i in product(NAMES, range(5))],
     "context_snapshots.latest": limited(
         *[{**who, "session_id": s, "now": START} for who in WHO for s in (None, str(SESSION))]
@@ -247,6 +286,8 @@ CASES: dict[str, list[Case]] = {
     "events.between": limited(*[{**window, "until": START + 7 * HOUR} for window in WINDOWS]),
     "events.errors": limited(*WHO),
     "events.of_session": limited({"session_id": SESSION}),
+    "insights.digest": [*WINDOWS],
+    "insights.promotable": limited(*[{**window, "least": 0.25} for window in WINDOWS]),
     "memories.agent_names": [{}],
     "memories.all_of_topic": [{"topic": name} for name in NAMES],
     "memories.of_agent": limited({"agent": "a"}, {"agent": "Zebra"}),
@@ -285,8 +326,9 @@ OF_ONE_DATABASE = {
     "local.tick",
     "local.advance",
     "local.last_change",
+    "behaviors.note_status",
 }
-"""Each database has a ledger, and a clock, of its own: tests of their own look at them."""
+"""Each database has a ledger, a clock, and a last status of its own: other tests look at them."""
 INDEX = ("passages.", "memory_index.")
 """Each database has keys of its own for what recall searches: what is found is compared."""
 

@@ -465,8 +465,8 @@ async def test_names_are_completed_as_they_are_typed(app: App, client: Client) -
     assert await completed(client, "agent", "A") == ["Ana"]
     assert await completed(client, "project", "/s") == ["/srv/shop"]
     assert await completed(client, "skill", "git") == ["git-bisect"]
-    behaviors = ["analyze", "consolidate", "learn_patterns", "prune", "reembed"]
-    assert await completed(client, "behavior", "") == behaviors
+    behaviors = ["promote", "prune"]
+    assert await completed(client, "behavior", "pr") == behaviors
     assert await completed(client, "session", "mon") == ["Monday"]
     assert await completed(client, "session_id", "mon") == ["Monday"]
     assert await completed(client, "question", "") == []

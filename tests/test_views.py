@@ -227,7 +227,7 @@ async def test_the_health_of_a_behavior_is_told_by_its_runs(filled: str) -> None
         "trigger_type": "manual",
         "schedule": "0 * * * *",
         "enabled": True,
-        "status": "idle",
+        "status": "running",
         "runs": 5,
         "completed": 2,
         "failed": 2,

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,6 +11,8 @@ from agent_mem.records.behavior import Behavior
 from agent_mem.records.event import Event
 from agent_mem.records.fields import Number
 from agent_mem.records.record import now
+from agent_mem.records.run import Run
+from agent_mem.records.skill import Skill
 
 MOST_EVENTS = 10_000
 
@@ -31,11 +33,14 @@ class Found(NamedTuple):
     topic: str
     content: str
     relevance: float
+    project: str | None = None
+    """Where it belongs, if that is not the project of the run."""
 
 
 class Outcome(NamedTuple):
     output: dict[str, Any]
     insights: list[Found]
+    status: Literal["complete", "needs_agent"] = "complete"
 
 
 class Task(NamedTuple):
@@ -43,6 +48,10 @@ class Task(NamedTuple):
 
     behavior: Behavior
     params: Params
+    run: Run | None = None
+    results: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - read only: a tuple's default
+    """What came of the behaviors that it depends on, by their names."""
+    skill: Skill | None = None
 
     @property
     def since(self) -> datetime:

@@ -15,7 +15,7 @@ from agent_mem.errors import AgentMemError
 @click.option(
     "--toolsets",
     metavar="NAMES",
-    help="What to offer: core, decisions, work, agents, or all.  [core]",
+    help="What to offer: core, decisions, work, agents, authoring, or all.  [core]",
 )
 def serve_command(*, direct: bool, toolsets: str | None) -> None:
     """Serve MCP over stdin and stdout, until stdin closes."""

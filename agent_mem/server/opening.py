@@ -1,16 +1,23 @@
 """The app, opened when it is first needed: discovery is answered before the file is touched."""
 
+import logging
 from contextlib import AsyncExitStack
 from importlib import import_module
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Final, Self, cast
 
 import anyio
 from anyio.to_thread import run_sync
 
 from agent_mem.config import Settings
+from agent_mem.errors import AgentMemError
 
 if TYPE_CHECKING:
     from agent_mem.app import App
+
+PATIENCE: Final = 5.0
+"""Seconds for which the first call is waited for, before there is anything in its way."""
+
+logger = logging.getLogger(__name__)
 
 
 class Opening:
@@ -50,10 +57,28 @@ class Opening:
 
     async def work(self) -> None:
         """Do what the app does by itself, from its opening until it is closed."""
-        await self._opened.wait()
         with self._working:
-            async with self._busy:
-                await (await self()).work()
+            await self._begun()
+            async with self._busy, anyio.create_task_group() as tasks:
+                app = await self()
+                tasks.start_soon(app.work)
+                # Loaded here, so that the first answer does not wait for it.
+                module = await run_sync(import_module, "agent_mem.behaviors.scheduler")
+                tasks.start_soon(module.Scheduler(app).run)
+
+    async def _begun(self) -> None:
+        """Wait for the first call; where there is a memory already, not for ever.
+
+        What its agents do by themselves is due even if nobody calls.
+        """
+        with anyio.move_on_after(PATIENCE):
+            await self._opened.wait()
+        if await run_sync(self.settings.db.expanduser().exists):
+            try:
+                await self()
+            except AgentMemError as error:
+                logger.warning("Nothing is done in the background yet: %s", error)
+        await self._opened.wait()
 
     async def close(self) -> None:
         """End that work, finish the write that is under way, and close the database."""

@@ -20,7 +20,7 @@ Cure = Literal["modes", "schema", "index", "outbox", "vectors", "files"]
 
 FIXED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 """The versions of SQLite that mended the WAL-reset race, each for its own line."""
-LOCKS = (".lock", ".embedding.lock", ".endpoint.lock", ".sync.lock", ".syncer.lock")
+LOCKS = (".lock", ".embedding.lock", ".endpoint.lock", ".sync.lock", ".syncer.lock", ".runner.lock")
 ENDINGS = ("", "-wal", "-shm", *LOCKS)
 RESTORE = "Set AGENT_MEM_DB to a new file, and `agent-mem import` your last archive there."
 MEND = "`agent-mem doctor --mend`"

@@ -4,13 +4,16 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent_mem.app import App
+from agent_mem.behaviors.bound import permitted
 from agent_mem.errors import InvalidInput
 from agent_mem.recall.budget import Budget, spent
 from agent_mem.recall.search import Request
+from agent_mem.records.behavior import Behavior
 from agent_mem.records.decision import SHORT_TERM, Decision
 from agent_mem.records.event import Event
 from agent_mem.records.fields import Content, Line, Name, storable_json
 from agent_mem.records.record import now
+from agent_mem.records.run import Run
 from agent_mem.records.session import Session
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.task import Task, TaskStatus
@@ -25,7 +28,6 @@ from agent_mem.tools.scope import (
     session_id,
 )
 from agent_mem.tools.signals import in_brief
-from agent_mem.tools.skills import permitted
 from agent_mem.tools.tasks import keeping, task_id
 from agent_mem.tools.tool import Result
 
@@ -147,6 +149,8 @@ class Restored(Result):
     errors: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
     signals: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
     """What other agents have told this one, and that it has not processed."""
+    asked: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
+    """Prompts of behaviors that no model has answered: run_behavior with `answer` does."""
     skills: list[str] = Field(default_factory=list)
     left_out: int | None = None
     note: str | None = None
@@ -163,7 +167,7 @@ async def restore_session(
     """Pick up where the last conversation stopped. Call it first in a new one.
 
     Returns its summary, open tasks, recent decisions, decisions that wait for log_outcome, recent
-    errors with known solutions, signals that wait for you, and your skills.
+    errors with known solutions, signals that wait for you, what behaviors ask, and your skills.
     """
     filters = {"project": app.where(project), "agent": agent}
     key = session_id(app, session) if session else None
@@ -180,6 +184,7 @@ async def restore_session(
             decisions=budget.fitting((yield from recent_decisions(app, filters))),
             waiting=budget.fitting((yield from waiting(app, filters))),
             errors=budget.fitting((yield from recent_errors(app, filters))),
+            asked=budget.fitting((yield from asked(app, agent))),
             skills=budget.fitting((yield from skill_names(app, agent))),
         )
         found.left_out = budget.left_out or None
@@ -271,6 +276,22 @@ def recent_errors(app: App, filters: dict[str, str | None]) -> Transaction[list[
                 error["solution"] = hit.about.text[:400]
         found.append(error)
     return found
+
+
+def asked(app: App, agent: str | None) -> Transaction[list[dict[str, Any]]]:
+    """List what behaviors have asked, and nobody has answered since."""
+    listed = yield app.store.query("behaviors.all", agent=agent)
+    behaviors = {b.id: b for b in (decode(Behavior, row) for row in listed) if b.enabled}
+    rows = yield app.store.query("behavior_runs.waiting", limit=RECENT)
+    return [
+        {
+            "behavior": behaviors[run.behavior_id].name,
+            "agent": behaviors[run.behavior_id].agent_name,
+            "prompt": run.output.get("prompt"),
+        }
+        for run in (decode(Run, row) for row in rows)
+        if run.behavior_id in behaviors
+    ]
 
 
 def skill_names(app: App, agent: str | None) -> Transaction[list[str]]:

@@ -4,9 +4,9 @@ from uuid import UUID
 from pydantic import Field
 
 from agent_mem.app import App
+from agent_mem.behaviors.solving import counting, known_as
 from agent_mem.recall.search import Request
 from agent_mem.records.fields import Content
-from agent_mem.records.record import named_id, now
 from agent_mem.records.signature import signature
 from agent_mem.records.solution import Solution
 from agent_mem.storage.statements import Transaction
@@ -16,8 +16,6 @@ from agent_mem.tools.tool import Result
 LONGEST = 1_000
 """Characters of a text that are shown; the whole is behind a link."""
 OTHERS = 3
-LIKE = 10
-"""How many like problems are looked at for being the same."""
 
 Problem = Annotated[Content, Field(description="The problem: its error message, or in words")]
 
@@ -94,38 +92,10 @@ async def record_solution(
         solution=solution,
     )
 
-    def recording() -> Transaction[Solution]:
-        before = yield from app.store.getting(Solution, key, forgotten=True)
-        counted = (before or first).tried(solution, worked=worked)
-        # What helped in two projects helps everywhere; what was forgotten is known again.
-        where = scope.project if counted.project == scope.project else None
-        known = {"last_used": now(), "project": where, "deleted_at": None}
-        return (yield from app.store.saving(counted.model_copy(update=known)))
-
-    saved = await app.store.engine.write(recording())
+    saved = await app.store.engine.write(counting(app, first, worked=worked))
     return Recorded(
         id=key, solution=saved.solution, worked=saved.success_count, used=saved.usage_count
     )
-
-
-async def known_as(app: App, problem: str) -> UUID:
-    """Give the same problem the same id, on every machine.
-
-    A program that reduced problems to other signatures may have kept it under another id. Then it
-    is among those that are like it.
-    """
-    same = signature(problem)
-    key = named_id("solution", app.store.owner, same)
-    request = Request(query=problem, kinds=("solution",), limit=LIKE, literal=True)
-
-    def looking() -> Transaction[UUID]:
-        if (yield from app.store.getting(Solution, key, forgotten=True)):
-            return key
-        hits = (yield from app.finder.searching(request)).hits
-        like = [hit.record for hit in hits if isinstance(hit.record, Solution)]
-        return next((s.id for s in like if signature(s.problem_description) == same), key)
-
-    return await app.store.engine.read(looking())
 
 
 def known(solution: Solution, asked: UUID) -> Known:

@@ -27,6 +27,15 @@ CREATE TABLE behaviors (
 );
 CREATE UNIQUE INDEX behaviors_one ON behaviors (owner, agent_name, name);
 
+-- migrate 2 --
+-- When it is due, where, and what becomes of a run that fails or comes too early.
+ALTER TABLE behaviors ADD COLUMN time_zone text;
+ALTER TABLE behaviors ADD COLUMN retries integer NOT NULL DEFAULT 2;
+ALTER TABLE behaviors ADD COLUMN backoff_s integer NOT NULL DEFAULT 10;
+ALTER TABLE behaviors ADD COLUMN overlap text NOT NULL DEFAULT 'skip';
+ALTER TABLE behaviors ADD COLUMN skill text;
+ALTER TABLE behaviors ADD COLUMN scheduled_at timestamptz;
+
 -- query named --
 -- Find a behavior by its name, an agent's own before another's.
 SELECT * FROM behaviors
@@ -39,3 +48,12 @@ SELECT * FROM behaviors
 WHERE owner = :owner AND deleted_at IS NULL
   AND (CAST(:agent AS text) IS NULL OR agent_name = :agent)
 ORDER BY name, agent_name LIMIT 500;
+
+-- query of_agent --
+-- List an agent's behaviors: a workflow is made of them.
+SELECT * FROM behaviors WHERE owner = :owner AND agent_name = :agent AND deleted_at IS NULL
+ORDER BY name LIMIT 500;
+
+-- query note_status --
+-- Note how the last run went. It is no change of the record, and does not travel: its run does.
+UPDATE behaviors SET status = :status, last_run = :last_run WHERE owner = :owner AND id = :id;

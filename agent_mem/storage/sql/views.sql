@@ -232,3 +232,35 @@ FROM (
         agent_name, project, NULL, action, NULL
     FROM work_history WHERE deleted_at IS NULL AND signature <> '' AND success IS NOT NULL
 ) AS remembered;
+
+-- migrate 3 postgres --
+-- How a behavior is doing is what its last run tells; one that was skipped, or waits, has not failed.
+CREATE OR REPLACE VIEW behavior_health WITH (security_invoker = true) AS
+SELECT b.owner, b.id AS behavior_id, b.agent_name, b.name, b.trigger_type, b.schedule,
+    b.enabled,
+    CASE WHEN r.last_status IN ('needs_agent', 'skipped') THEN 'idle'
+        ELSE coalesce(r.last_status, b.status) END AS status,
+    coalesce(r.runs, 0) AS runs,
+    coalesce(r.completed, 0) AS completed,
+    coalesce(r.failed, 0) AS failed,
+    r.success_rate, r.avg_duration_ms, r.last_started_at, r.last_status,
+    r.last_failed_at, r.last_error,
+    coalesce(i.insights, 0) AS insights
+FROM behaviors b LEFT JOIN (
+    SELECT owner, behavior_id, count(*) AS runs,
+        count(*) FILTER (WHERE status = 'complete') AS completed,
+        count(*) FILTER (WHERE status = 'failed') AS failed,
+        CAST(avg(CAST(status = 'complete' AS integer)) FILTER (WHERE status IN ('complete', 'failed'))
+            AS double precision) AS success_rate,
+        avg(duration_ms) AS avg_duration_ms,
+        max(started_at) AS last_started_at,
+        (array_agg(status ORDER BY started_at DESC, id DESC))[1] AS last_status,
+        max(started_at) FILTER (WHERE status = 'failed') AS last_failed_at,
+        (array_agg(error ORDER BY started_at DESC, id DESC) FILTER (WHERE status = 'failed'))[1]
+            AS last_error
+    FROM behavior_runs WHERE deleted_at IS NULL GROUP BY owner, behavior_id
+) AS r ON r.owner = b.owner AND r.behavior_id = b.id LEFT JOIN (
+    SELECT owner, behavior_id, count(*) AS insights
+    FROM insights WHERE deleted_at IS NULL GROUP BY owner, behavior_id
+) AS i ON i.owner = b.owner AND i.behavior_id = b.id
+WHERE b.deleted_at IS NULL;

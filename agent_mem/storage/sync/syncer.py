@@ -176,6 +176,16 @@ class Syncer:
         async with self._reached() as engine:
             yield self._of(engine) if engine.vectors else None
 
+    @asynccontextmanager
+    async def server(self) -> AsyncGenerator[Store]:
+        """Reach the server's records, for what is decided there and not here.
+
+        Raises:
+            StorageError: it cannot be reached, or refuses.
+        """
+        async with self._reached() as engine:
+            yield self._of(engine)
+
     def _of(self, engine: "Postgres") -> Store:
         return Store(engine, self._local.owner, unindexed)
 

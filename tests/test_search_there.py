@@ -224,13 +224,18 @@ async def test_the_tools_work_on_the_server_itself(server_url: str) -> None:
         near = await call("remember", content="The ferry leaves at six today.", topic="harbour")
         await call("log_event", type="error", content="The crane fell.")
         await call("log_decision", question="Paint it?", selected=["green"])
-        ran = [await call("run_behavior", name=name) for name in ("analyze", "prune", "reembed")]
+        ran = [
+            await call("run_behavior", name=name)
+            for name in ("analyze", "prune", "reembed", "health_check", "promote", "digest")
+        ]
+        backup = await call("run_behavior", name="backup")
         await call("save_session", summary="All is painted.")
         restored = await call("restore_session")
 
         assert again == {"id": first["id"], "status": "reinforced"}
         assert [one["id"] for one in near["similar"]] == [first["id"]]
         assert {run["status"] for run in ran} == {"complete"}
+        assert "pg_dump" in backup["error"]
         assert "All is painted." in str(restored)
         hits = (await call("recall", query="ferry"))["hits"]
         assert {hit["id"] for hit in hits} == {first["id"], near["id"]}

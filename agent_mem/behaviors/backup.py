@@ -33,6 +33,8 @@ class Keeping(Params):
 async def backup(app: App, task: Task) -> Outcome:
     """Make a copy and prove it; then remove the oldest ones."""
     params = Keeping.model_validate(task.params.model_dump())
+    if app.store.engine.dialect == "postgres":
+        raise ActionFailed("There is no file here: the server is backed up with pg_dump.")
     path = app.settings.db.expanduser().resolve()
     folder = (await allowed(app.settings)).backups or path.parent / "backups"
     made = await run_sync(partial(copied, path, folder, app.store.owner), abandon_on_cancel=True)

@@ -34,10 +34,8 @@ class Check(NamedTuple):
 
 async def health_check(app: App, _: Task) -> Outcome:
     """Look at everything, and tell what is not well."""
-    path = app.settings.db.expanduser().resolve()
     checks = [
-        await run_sync(partial(database, path), abandon_on_cancel=True),
-        await run_sync(partial(disk, path)),
+        *await files(app),
         await sync(app),
         index(app),
         await behaviors(app),
@@ -49,6 +47,17 @@ async def health_check(app: App, _: Task) -> Outcome:
     wrong = [check for check in checks if check.level != "ok"]
     found = [Found(f"health: {c.name}", c.text, RELEVANCE[c.level]) for c in wrong]
     return Outcome(output, found)
+
+
+async def files(app: App) -> list[Check]:
+    """Look at the file; who works on the server itself has none."""
+    if app.store.engine.dialect == "postgres":
+        return []
+    path = app.settings.db.expanduser().resolve()
+    return [
+        await run_sync(partial(database, path), abandon_on_cancel=True),
+        await run_sync(partial(disk, path)),
+    ]
 
 
 def database(path: Path) -> Check:

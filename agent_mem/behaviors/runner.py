@@ -74,7 +74,12 @@ def ensuring(store: Store, behavior: Behavior) -> Transaction[None]:
 
 
 async def who(app: App) -> str:
-    """Name this file, so that a runner on it can tell which runs were of one before it."""
+    """Name this file, so that a runner on it can tell which runs were of one before it.
+
+    On the server itself there is no file: there a lease runs out.
+    """
+    if app.store.engine.dialect == "postgres":
+        return f"{uuid4()}:"
     (row,) = await app.store.rows("sync.replica")
     return f"{row['id']}:"
 

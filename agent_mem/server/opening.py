@@ -62,6 +62,8 @@ class Opening:
             async with self._busy, anyio.create_task_group() as tasks:
                 app = await self()
                 tasks.start_soon(app.work)
+                if self._direct:  # the machines with files do what is due
+                    return
                 # Loaded here, so that the first answer does not wait for it.
                 module = await run_sync(import_module, "agent_mem.behaviors.scheduler")
                 tasks.start_soon(module.Scheduler(app).run)
@@ -73,7 +75,7 @@ class Opening:
         """
         with anyio.move_on_after(PATIENCE):
             await self._opened.wait()
-        if await run_sync(self.settings.db.expanduser().exists):
+        if not self._direct and await run_sync(self.settings.db.expanduser().exists):
             try:
                 await self()
             except AgentMemError as error:

@@ -21,9 +21,8 @@ from typing import Final
 import anyio
 
 from agent_mem.app import open_app
-from agent_mem.behaviors.catalog import behavior_id
 from agent_mem.config import Settings
-from agent_mem.records.behavior import Behavior
+from agent_mem.records.behavior import Behavior, behavior_id
 from agent_mem.records.record import now
 
 BEGINNING: Final = 12.0
@@ -42,7 +41,7 @@ async def register(file: Path, count: int) -> None:
             more = KINDS[number % len(KINDS)]
             await app.store.put(
                 Behavior(
-                    id=behavior_id(app, "a", name),
+                    id=behavior_id(app.store.owner, "a", name),
                     agent_name="a",
                     name=name,
                     action="analyze",

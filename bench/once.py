@@ -28,10 +28,9 @@ from once_worker import ACTION, Journal
 from pydantic import SecretStr
 
 from agent_mem.app import App, open_app
-from agent_mem.behaviors.catalog import behavior_id
 from agent_mem.cli.trial import trial
 from agent_mem.config import Settings
-from agent_mem.records.behavior import Behavior
+from agent_mem.records.behavior import Behavior, behavior_id
 from agent_mem.records.record import now
 from agent_mem.records.run import Run
 
@@ -65,7 +64,7 @@ class Play:
         self._url = url
         async with open_app(self.settings(self.files[0])) as app:
             tick = Behavior(
-                id=behavior_id(app, "a", "tick"),
+                id=behavior_id(app.store.owner, "a", "tick"),
                 agent_name="a",
                 name="tick",
                 action=ACTION,
@@ -135,7 +134,7 @@ async def runs(play: Play) -> list[Run]:
 
 
 async def listed(app: App) -> list[Run]:
-    key = behavior_id(app, "a", "tick")
+    key = behavior_id(app.store.owner, "a", "tick")
     return await app.store.find(Run, "behavior_runs.of_behavior", behavior_id=key, limit=100_000)
 
 

@@ -165,7 +165,7 @@ async def test_the_agents_of_a_team_are_loaded_and_stay_as_they_were_changed(
     again = await load(app, "brainops")
     (reviewer,) = (await call("list_agents", agent="CodeReviewer"))["agents"]
 
-    assert (first["registered"], first["new"]) == (7, 7)
+    assert (first["registered"], first["behaviors"], first["new"]) == (7, 11, 18)
     assert again["new"] == 0
     assert sorted(first["agents"]) == BRAINOPS == await listed(call)
     assert reviewer["role"] == "Reads along."
@@ -186,6 +186,6 @@ async def test_no_agent_of_the_team_claims_to_do_what_nothing_here_does(
 def test_the_command_tells_what_the_team_can_do() -> None:
     told = CliRunner().invoke(main, ["seed", "brainops"]).stdout
 
-    assert told.startswith("The pack brainops has 7 agents: 7 of them new.\n")
+    assert told.startswith("The pack brainops has 7 agents and 11 behaviors: 18 of them new.\n")
     assert "what it can do" in told
     assert "DeploymentManager      deployment_log, decision_log" in told

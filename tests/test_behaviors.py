@@ -361,8 +361,8 @@ async def test_an_action_that_this_program_lacks_is_refused(app: App, call: Call
 
     assert str(refused.value) == (
         "There is no action `dream`; there are analyze, ask, backup, command, consolidate, digest,"
-        " health_check, learn_patterns, promote, prune, reembed, webhook, capture, lookup, fix,"
-        " escalate, document."
+        " health_check, learn_patterns, promote, prune, reembed, relay, webhook, capture, lookup,"
+        " fix, escalate, document."
     )
 
 

@@ -287,6 +287,9 @@ CASES: dict[str, list[Case]] = {
     "events.errors": limited(*WHO),
     "events.of_session": limited({"session_id": SESSION}),
     "insights.digest": [*WINDOWS],
+    "insights.weightiest": limited(
+        *[{"least": n, "since": START, "project": p} for n, p in product((0.0, 0.6), (None, "p"))]
+    ),
     "insights.promotable": limited(*[{**window, "least": 0.25} for window in WINDOWS]),
     "memories.agent_names": [{}],
     "memories.all_of_topic": [{"topic": name} for name in NAMES],

@@ -16,10 +16,9 @@ from helpers_sync import line, machine, settle
 from agent_mem.app import App
 from agent_mem.behaviors import BEHAVIORS, desk
 from agent_mem.behaviors.action import Found, Outcome, Task
-from agent_mem.behaviors.catalog import behavior_id
 from agent_mem.behaviors.scheduler import Scheduler
 from agent_mem.behaviors.slots import LOST
-from agent_mem.records.behavior import Behavior
+from agent_mem.records.behavior import Behavior, behavior_id
 from agent_mem.records.record import now
 from agent_mem.records.run import Run
 
@@ -46,11 +45,11 @@ def behavior(app: App, name: str, **more: Any) -> Behavior:  # noqa: ANN401 - fi
         "scheduled_at": now() - timedelta(days=3),
         **more,
     }
-    return Behavior(id=behavior_id(app, "a", name), **fields)
+    return Behavior(id=behavior_id(app.store.owner, "a", name), **fields)
 
 
 async def runs(app: App, name: str = "b") -> list[Run]:
-    key = behavior_id(app, "a", name)
+    key = behavior_id(app.store.owner, "a", name)
     return await app.store.find(Run, "behavior_runs.of_behavior", behavior_id=key, limit=999)
 
 

@@ -11,12 +11,11 @@ from conftest import Call
 from agent_mem.app import App
 from agent_mem.behaviors import BEHAVIORS
 from agent_mem.behaviors.action import Found, Outcome, Task
-from agent_mem.behaviors.catalog import behavior_id
 from agent_mem.behaviors.desk import Desk
 from agent_mem.behaviors.runner import Runner, who
 from agent_mem.behaviors.slots import Slot
 from agent_mem.errors import ActionFailed, InvalidInput, NotFound
-from agent_mem.records.behavior import Behavior
+from agent_mem.records.behavior import Behavior, behavior_id
 from agent_mem.records.run import Run
 from agent_mem.records.skill import Skill
 
@@ -46,7 +45,7 @@ async def register(call: Call, name: str, *needs: str, **more: object) -> dict[s
 
 
 async def runs(app: App, name: str) -> list[Run]:
-    key = behavior_id(app, "agent", name)
+    key = behavior_id(app.store.owner, "agent", name)
     return await app.store.find(Run, "behavior_runs.of_behavior", behavior_id=key, limit=99)
 
 
@@ -90,7 +89,7 @@ async def test_a_workflow_that_is_tried_again_goes_on_where_it_failed(
     await register(call, "a")
     await register(call, "broken 2", "a")
     await register(call, "goal", "broken 2", rules={"backoff_s": 0})
-    goal = await app.store.get(Behavior, behavior_id(app, "agent", "goal"))
+    goal = await app.store.get(Behavior, behavior_id(app.store.owner, "agent", "goal"))
     assert goal
     runner = Runner(app, Desk(app), await who(app))
     slot = Slot(goal, "an event", "event")
@@ -111,7 +110,7 @@ async def test_a_step_that_is_gone_or_switched_off_fails_the_workflow(
     await register(call, "a", enabled=False)
     await register(call, "goal", "a")
     off = await call("run_behavior", name="goal")
-    goal = await app.store.get(Behavior, behavior_id(app, "agent", "goal"))
+    goal = await app.store.get(Behavior, behavior_id(app.store.owner, "agent", "goal"))
     assert goal
     lost = goal.model_copy(update={"depends_on": ["nobody"]})
     run = await Runner(app, Desk(app), await who(app)).due(Slot(lost, "x", "daily"))
@@ -296,6 +295,10 @@ async def test_an_error_that_nothing_is_known_of_is_escalated(app: App, call: Ca
     refused = await call("run_behavior", name="document", input={"problem": "The moon is gone."})
     nothing = await call("run_behavior", name="document")
 
+    waiting = (await call("read_signals", agent="another"))["signals"]
+    assert [(one["type"], one["sender"]) for one in waiting] == [("escalation", "agent")] * 2
+    assert waiting[0]["payload"]["problem"] == "It rains inside."
+    assert str(waiting[0]["id"]) == unknown["output"]["steps"]["escalate"]["signal"]
     assert unknown["output"]["steps"]["fix"]["why"] == "No solution is known that can be tried."
     assert "allows no command `unknown`" in refused["output"]["steps"]["fix"]["why"]
     assert nothing["error"].endswith("`capture` needs a `problem`, or an event that has one.")

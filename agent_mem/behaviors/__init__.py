@@ -13,6 +13,7 @@ from agent_mem.behaviors.learn_patterns import learn_patterns
 from agent_mem.behaviors.promote import Promotion, promote
 from agent_mem.behaviors.prune import prune
 from agent_mem.behaviors.reembed import reembed
+from agent_mem.behaviors.relay import Relaying, relay
 from agent_mem.behaviors.webhook import Calling, webhook
 
 BEHAVIORS: dict[str, Action] = {
@@ -27,6 +28,7 @@ BEHAVIORS: dict[str, Action] = {
     "promote": promote,
     "prune": prune,
     "reembed": reembed,
+    "relay": relay,
     "webhook": webhook,
     "capture": on_error.capture,
     "lookup": on_error.lookup,
@@ -43,6 +45,7 @@ PARAMS: dict[str, type[Params]] = {
     "backup": Keeping,
     "command": Running,
     "promote": Promotion,
+    "relay": Relaying,
     "webhook": Calling,
     **dict.fromkeys(STEPS, on_error.Problem),
 }

@@ -1,27 +1,21 @@
 """Which behaviors there are: those that were registered, and those that are built in."""
 
-from uuid import UUID
-
 from pydantic import ValidationError
 
 from agent_mem.app import App
 from agent_mem.behaviors import BEHAVIORS, PARAMS, STEPS
 from agent_mem.behaviors.action import Params
 from agent_mem.errors import InvalidInput, NotFound
-from agent_mem.records.behavior import Behavior
-from agent_mem.records.record import named_id
+from agent_mem.records.behavior import Behavior, behavior_id
 from agent_mem.storage.store import decode
-
-
-def behavior_id(app: App, agent: str, name: str) -> UUID:
-    """Give an agent's behavior the id that its name always gives, on every machine."""
-    return named_id("behavior", app.store.owner, agent, name)
 
 
 def built_in(app: App, agent: str) -> list[Behavior]:
     """List the actions that can be run without being registered."""
     return [
-        Behavior(id=behavior_id(app, agent, name), agent_name=agent, name=name, action=name)
+        Behavior(
+            id=behavior_id(app.store.owner, agent, name), agent_name=agent, name=name, action=name
+        )
         for name in BEHAVIORS
         if name not in STEPS and not needs_words(name)
     ]

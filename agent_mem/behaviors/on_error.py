@@ -7,12 +7,14 @@ from agent_mem.app import App
 from agent_mem.behaviors.action import Found, Outcome, Params, Task
 from agent_mem.behaviors.allowed import allowed
 from agent_mem.behaviors.command import executed, named, program
+from agent_mem.behaviors.relay import sending
 from agent_mem.behaviors.solving import counting, known_as
 from agent_mem.errors import ActionFailed, InvalidInput
 from agent_mem.recall.search import Request
 from agent_mem.records.event import Event
 from agent_mem.records.fields import Content
 from agent_mem.records.record import named_id, now
+from agent_mem.records.signal import Signal
 from agent_mem.records.signature import signature
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.solution import Solution
@@ -129,15 +131,23 @@ def attempt(task: Task) -> dict[str, Any]:
     return next((o for o in task.results.values() if "fixed" in o), {"fixed": False})
 
 
-async def escalate(_: App, task: Task) -> Outcome:
-    """Tell the others what could not be mended."""
+async def escalate(app: App, task: Task) -> Outcome:
+    """Tell the others what could not be mended: by a signal to all, and an insight."""
     done = attempt(task)
     if done["fixed"]:
         return Outcome({"escalated": False}, [])
     tried_so = f"Tried: {done['solution'][:EXCERPT]}" if done.get("solution") else ""
     parts = (f"Not mended: {problem_of(task)[:EXCERPT]}", tried_so, done.get("why") or "")
     text = "\n".join(part for part in parts if part)
-    return Outcome({"escalated": True, "text": text}, [Found("escalation", text, 1.0)])
+    signal = Signal(
+        id=named_id("escalated", key_of(task)),
+        sender=task.behavior.agent_name,
+        signal_type="escalation",
+        payload={"problem": problem_of(task)[:EXCERPT], "text": text},
+    )
+    await app.store.engine.write(sending(app, signal))
+    told = {"escalated": True, "text": text, "signal": str(signal.id)}
+    return Outcome(told, [Found("escalation", text, 1.0)])
 
 
 async def document(app: App, task: Task) -> Outcome:

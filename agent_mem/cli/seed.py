@@ -12,6 +12,7 @@ from agent_mem.cli import output
 from agent_mem.cli.progress import embed
 from agent_mem.errors import NotFound
 from agent_mem.records.agent import Agent, agent_id
+from agent_mem.records.behavior import Behavior, behavior_id
 from agent_mem.records.binding import Binding
 from agent_mem.records.record import Record, named_id
 from agent_mem.records.skill import Skill
@@ -24,7 +25,12 @@ PACKS = {
     if file.name.endswith(".json")
 }
 
-COUNTED = {"registered": "agents", "skills": "skills", "bindings": "bindings"}
+COUNTED = {
+    "registered": "agents",
+    "behaviors": "behaviors",
+    "skills": "skills",
+    "bindings": "bindings",
+}
 """What a pack consists of, and what that is called."""
 
 
@@ -79,6 +85,7 @@ def parts(owner: str, pack: dict[str, Any]) -> dict[str, list[Record]]:
     taught = {entry["skill_name"]: skill(owner, entry) for entry in pack.get("skills", [])}
     return {
         "registered": [agent(owner, entry) for entry in pack.get("agents", [])],
+        "behaviors": [behavior(owner, entry) for entry in pack.get("behaviors", [])],
         "skills": [*taught.values()],
         "bindings": [*bindings(owner, pack.get("bindings", {}), taught)],
     }
@@ -96,6 +103,10 @@ def adding(store: Store, records: list[Record]) -> Transaction[int]:
 
 def agent(owner: str, entry: dict[str, Any]) -> Agent:
     return Agent(id=agent_id(owner, entry["agent_name"]), **entry)
+
+
+def behavior(owner: str, entry: dict[str, Any]) -> Behavior:
+    return Behavior(id=behavior_id(owner, entry["agent_name"], entry["name"]), **entry)
 
 
 def skill(owner: str, entry: dict[str, Any]) -> Skill:

@@ -1,12 +1,18 @@
 from typing import Annotated, ClassVar, Literal
+from uuid import UUID
 
 from pydantic import Field
 
 from agent_mem.records.fields import Json, Line, Moment, Name, Names
-from agent_mem.records.record import Record
+from agent_mem.records.record import Record, named_id
 
 Trigger = Literal["manual", "daily", "schedule", "event"]
 Overlap = Literal["skip", "queue"]
+
+
+def behavior_id(owner: str, agent: str, name: str) -> UUID:
+    """Give the id that an agent's behavior has on every machine."""
+    return named_id("behavior", owner, agent, name)
 
 
 class Behavior(Record):

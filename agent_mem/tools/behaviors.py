@@ -7,13 +7,13 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent_mem.app import App
-from agent_mem.behaviors.catalog import behavior_id, built_in, named, params_of
+from agent_mem.behaviors.catalog import built_in, named, params_of
 from agent_mem.behaviors.event_filter import filter_of
 from agent_mem.behaviors.graph import order
 from agent_mem.behaviors.runner import run
 from agent_mem.behaviors.schedule import TIMED, check, upcoming
 from agent_mem.errors import InvalidInput, NotFound
-from agent_mem.records.behavior import Behavior, Overlap, Trigger
+from agent_mem.records.behavior import Behavior, Overlap, Trigger, behavior_id
 from agent_mem.records.fields import Json, Line, Name, Names
 from agent_mem.records.record import now
 from agent_mem.records.run import RunStatus
@@ -97,8 +97,8 @@ async def run_behavior(
     """Run a behavior now, and get its output and insights.
 
     Built in: `analyze` (what changed, failed, repeats), `consolidate` (events into memories),
-    `promote` (insights into shared memory), `digest`, `learn_patterns` (of decisions),
-    `health_check`, `backup`, `prune` (what expired), `reembed`.
+    `promote` (insights into shared memory), `relay` (insights to agents, as signals), `digest`,
+    `learn_patterns` (of decisions), `health_check`, `backup`, `prune` (what expired), `reembed`.
     """
     behavior = await named(app, name, agent or app.settings.agent)
     done, insights = await run(app, behavior, input or {}, trigger="manual")
@@ -160,13 +160,13 @@ async def register_behavior(
 ) -> Registered:
     """Register what an agent does by itself: an action, and when it is due. Again: change it.
 
-    Actions: analyze, consolidate, learn_patterns, prune, promote, health_check, backup, reembed,
-    digest; command and webhook (what the settings file allows), ask; and the steps of "On Error":
-    capture, lookup, fix, escalate, document.
+    Actions: analyze, consolidate, learn_patterns, prune, promote, relay, health_check, backup,
+    reembed, digest; command and webhook (what the settings file allows), ask; and the steps of
+    "On Error": capture, lookup, fix, escalate, document.
     """
     who = agent or app.settings.agent
     wanted = Behavior(
-        id=behavior_id(app, who, name),
+        id=behavior_id(app.store.owner, who, name),
         agent_name=who,
         name=name,
         trigger_type=trigger,

@@ -31,6 +31,13 @@ WHERE owner = :owner AND deleted_at IS NULL AND promoted_to IS NULL
   AND (CAST(:project AS text) IS NULL OR project = :project OR project IS NULL)
 ORDER BY relevance DESC, created_at, id LIMIT :limit;
 
+-- query weightiest --
+-- List the weightiest insights of all agents, those of one weight by their time.
+SELECT * FROM insights
+WHERE owner = :owner AND deleted_at IS NULL AND relevance >= :least AND created_at >= :since
+  AND (CAST(:project AS text) IS NULL OR project = :project OR project IS NULL)
+ORDER BY relevance DESC, created_at, id LIMIT :limit;
+
 -- query digest --
 -- Count what happened in a time window, by project, kind and name.
 SELECT project, what, name, count(*) AS n FROM (

@@ -26,7 +26,7 @@ from agent_mem.records.snapshot import Snapshot
 pytestmark = pytest.mark.anyio
 
 LOOKING_AFTER = ["backup", "health_check", "promote", "prune", "reembed"]
-ALONE = sorted(["analyze", "consolidate", "digest", "learn_patterns", *LOOKING_AFTER])
+ALONE = sorted(["analyze", "consolidate", "digest", "learn_patterns", "relay", *LOOKING_AFTER])
 """What can be run without being registered: it needs no word of anybody."""
 
 

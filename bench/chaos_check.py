@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from agent_mem.records import RECORDS
+from agent_mem.records.behavior import Behavior
 from agent_mem.records.record import NOBODY, Record
 from agent_mem.storage import statements
 from agent_mem.storage.sqlite import connect, sound
@@ -41,8 +42,13 @@ class Stamp(NamedTuple):
         return self.hlc, self.origin
 
 
+OWN: Final = {"ver", "status", "last_run"}
+"""What each database keeps beside a behavior, and is no change of it (and the version of a row)."""
+
+
 def told_of(record: Record) -> Stamp:
-    row = record.model_dump(mode="json", exclude={"ver"})
+    own = OWN if isinstance(record, Behavior) else {"ver"}
+    row = record.model_dump(mode="json", exclude=own)
     said = hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()[:16]
     return Stamp(
         record.TABLE, str(record.id), record.hlc, str(record.origin), said, matters(record)

@@ -19,7 +19,7 @@ from agent_mem.app import App
 from agent_mem.behaviors.allowed import place
 from agent_mem.behaviors.backup import copies, proved
 from agent_mem.behaviors.health_check import disk, index
-from agent_mem.errors import ActionFailed, AgentMemError
+from agent_mem.errors import ActionFailed, AgentMemError, EncoderUnavailable
 from agent_mem.records.behavior import Behavior
 from agent_mem.records.insight import Insight
 from agent_mem.records.memory import Memory
@@ -172,6 +172,16 @@ async def test_a_copy_that_is_not_sound_is_none(app: App, call: Call, tmp_path: 
 
     with pytest.raises((ActionFailed, sqlite3.DatabaseError)):
         proved(made, "me")
+    whole = Path((await call("run_behavior", name="backup"))["output"]["file"])
+    with closing(sqlite3.connect(whole)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_schema SET sql = replace(sql, 'project text', 'project text NOT NULL')"
+            " WHERE name = 'memories'"
+        )
+        connection.commit()
+    with pytest.raises(ActionFailed, match=r"The copy is not sound: NULL value in memories\.proj"):
+        proved(whole, "me")
     folder = tmp_path / "a file"
     folder.touch()
     place(app.settings).write_text(f'backups = "{folder}"', encoding="utf-8")
@@ -212,6 +222,10 @@ async def test_an_index_that_waits_is_told(app: App, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(HEALTH, "WAITING", -1)
 
     assert index(app).text == "Many passages wait to be embedded: run `reembed`."
+
+    monkeypatch.undo()
+    app.finder.meaning.spaces[0].error = EncoderUnavailable("There is no encoder here.")
+    assert index(app).text == "Not everything is found by meaning: There is no encoder here."
 
 
 async def test_a_sync_that_fails_or_lags_is_told(

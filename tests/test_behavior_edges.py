@@ -1,23 +1,30 @@
 """What seldom happens to behaviors: leases that are taken, rules that others wrote, slots twice."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from conftest import Call
+from helpers_sync import run as execute
 from test_scheduler import behavior, ended, runs, scheduled, until
 
 from agent_mem.app import App
-from agent_mem.behaviors import BEHAVIORS, runner
-from agent_mem.behaviors.action import Outcome, Task
+from agent_mem.behaviors import BEHAVIORS, on_error, runner, scheduler
+from agent_mem.behaviors.action import Outcome, Params, Task
 from agent_mem.behaviors.event_filter import EventFilter, told
 from agent_mem.behaviors.guarded import resolved
 from agent_mem.behaviors.listening import filters
+from agent_mem.behaviors.solving import known_as
+from agent_mem.config import Settings
 from agent_mem.errors import ActionFailed, InvalidInput
 from agent_mem.records.record import now, uuid7
 from agent_mem.records.run import Run, run_id
+from agent_mem.records.solution import Solution
 from agent_mem.records.work import Work
+from agent_mem.server import opening
 
 pytestmark = pytest.mark.anyio
 
@@ -140,3 +147,146 @@ def test_what_recall_does_not_find_is_no_news() -> None:
 async def test_a_name_that_nobody_knows_is_told() -> None:
     with pytest.raises(ActionFailed, match=r"nobody\.invalid is not known"):
         await resolved("nobody.invalid", 443, private=False)
+
+
+async def test_what_cannot_be_read_now_is_looked_for_again(
+    app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    await execute(app.store, "ALTER TABLE behaviors RENAME TO away")
+    async with scheduled(app):
+        await until(said(caplog, "no such table"))
+        await execute(app.store, "ALTER TABLE away RENAME TO behaviors")
+        await app.store.put(behavior(app, "b", trigger_type="daily", schedule=f"{now():%H:%M}"))
+        (run,) = await ended(app)
+
+    assert run.status == "complete"
+
+
+def said(caplog: pytest.LogCaptureFixture, text: str) -> Callable[[], Awaitable[bool]]:
+    async def look() -> bool:
+        await anyio.lowlevel.checkpoint()
+        return text in caplog.text
+
+    return look
+
+
+async def test_a_lease_that_cannot_be_prolonged_once_is_prolonged_later(
+    app: App,
+    call: Call,
+    gate: tuple[anyio.Event, anyio.Event],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(runner, "BEAT", 0.02)
+    await call("register_behavior", name="b", action="wait", agent="a")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run_b, call)
+        await gate[0].wait()
+        await execute(app.store, "ALTER TABLE behavior_runs RENAME TO away")
+        await until(said(caplog, "a lease cannot be prolonged"))
+        await execute(app.store, "ALTER TABLE away RENAME TO behavior_runs")
+        gate[1].set()
+
+    (run,) = await runs(app)
+    assert run.status == "complete"
+
+
+async def run_b(call: Call) -> None:
+    await call("run_behavior", name="b", agent="a")
+
+
+async def test_what_waits_for_its_turn_is_not_put_in_line_twice(
+    app: App, gate: tuple[anyio.Event, anyio.Event]
+) -> None:
+    often = behavior(app, "b", action="wait", overlap="queue", **OFTEN)
+    await app.store.put(often.model_copy(update={"scheduled_at": now()}))
+    async with scheduled(app):
+        await gate[0].wait()
+        record = str(uuid7())
+        failed = Run(
+            id=run_id(app.settings.owner, often.id, record),
+            behavior_id=often.id,
+            trigger="event",
+            input={"record": record},
+            status="failed",
+            error="It broke.",
+            retry_at=now(),
+        )
+        await app.store.put(failed)
+        later = now() + timedelta(seconds=2.5)
+
+        async def looked() -> bool:
+            """Give it time to look twice."""
+            await anyio.lowlevel.checkpoint()
+            return now() > later
+
+        await until(looked)
+        gate[1].set()
+
+        async def retried() -> bool:
+            return any(run.attempt == 2 and run.ended() for run in await runs(app))
+
+        await until(retried)
+
+    assert len([run for run in await runs(app) if run.attempt == 2]) == 1
+
+
+async def test_an_attempt_is_documented_once_though_it_is_retried(app: App) -> None:
+    of = behavior(app, "document", action="document")
+    done = Run(
+        id=uuid7(), behavior_id=of.id, trigger="manual", input={"problem": "The moon is gone."}
+    )
+    results = {"fix": {"fixed": True, "solution": "Wait."}}
+    task = Task(of, Params(), done, results)
+
+    first, again = [await on_error.document(app, task) for _ in range(2)]
+
+    assert first == again
+    solution = await app.store.get(Solution, await known_as(app, "The moon is gone."))
+    assert solution
+    assert (solution.success_count, solution.usage_count) == (1, 1)
+
+
+async def test_what_has_to_wait_for_another_machine_is_made_up_for_once(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "GRACE", timedelta(seconds=0.5))
+    monkeypatch.setattr(scheduler, "SWEEP", 1.0)
+    often = behavior(app, "b", overlap="queue", **OFTEN)
+    elsewhere = Run(
+        id=uuid7(),
+        behavior_id=often.id,
+        trigger="schedule",
+        status="running",
+        started_at=now(),
+        lease_until=now() + timedelta(seconds=4),
+        run_by="another:1",
+    )
+    begun = now()
+    await app.store.put(often.model_copy(update={"scheduled_at": begun}), elsewhere)
+
+    async with scheduled(app):
+
+        async def complete() -> bool:
+            return any(run.status == "complete" for run in await runs(app))
+
+        await until(complete)
+
+    done = [run for run in await runs(app) if run.status == "complete" and run.due_at]
+    assert elsewhere.lease_until
+    assert all(run.started_at >= elsewhere.lease_until for run in done)
+    missed = (elsewhere.lease_until - begun).total_seconds()
+    assert len([run for run in done if run.due_at and run.due_at < elsewhere.lease_until]) < missed
+
+
+async def test_a_file_that_cannot_be_opened_is_told_of_though_nobody_calls(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(opening, "PATIENCE", 0.0)
+    settings.db.parent.mkdir()
+    settings.db.write_text("This is no database. " * 99, encoding="utf-8")
+
+    async with opening.Opening(settings) as opened, anyio.create_task_group() as tasks:
+        tasks.start_soon(opened.work)
+        await until(said(caplog, "Nothing is done in the background yet"))
+        tasks.cancel_scope.cancel()

@@ -109,6 +109,8 @@ def test_a_schedule_that_never_comes_is_refused() -> None:
     with pytest.raises(InvalidInput, match="never comes"):
         check(behavior("schedule", "0 0 */31 2 MON#5"))
 
+    assert due(behavior("schedule", "0 0 */31 2 MON#5"), START - DAY, START) == []
+
 
 def test_a_calendar_gives_each_due_time_once_and_says_when_the_next_is() -> None:
     often, daily = behavior("schedule", "0 * * * *"), behavior("daily", "12:30")

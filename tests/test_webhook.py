@@ -5,13 +5,14 @@ import hmac
 import ipaddress
 import json
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import anyio
 import pytest
 from conftest import Call
-from helpers_endpoint import Embeddings, dropping, failing, saying, serving
+from helpers_endpoint import Embeddings, dropping, failing, hanging, saying, serving
 
 from agent_mem.behaviors.allowed import place
 from agent_mem.behaviors.guarded import pinned, public, reachable, resolved
@@ -20,6 +21,8 @@ from agent_mem.errors import ActionFailed
 
 pytestmark = pytest.mark.anyio
 
+MODULE = sys.modules["agent_mem.behaviors.webhook"]
+"""The module; by that name the package gives its function."""
 SECRET = "correct horse battery"  # noqa: S105 - a test's
 Allow = Callable[..., None]
 
@@ -94,6 +97,16 @@ async def test_a_call_that_goes_on_failing_is_told(
 
     assert (await run(call))["error"] == f"The webhook answered {status}."
     assert len(endpoint.headers) == calls
+
+
+async def test_an_address_that_does_not_answer_is_not_waited_for(
+    call: Call, allow: Allow, endpoint: Embeddings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MODULE, "PATIENCE", 0.3)
+    endpoint.replies = [hanging] * 3
+    allow(endpoint.url, private=True)
+
+    assert (await run(call))["error"] == "The webhook gave no answer within 0.3 seconds."
 
 
 @pytest.mark.parametrize("where", ["http://127.0.0.1:{port}/v2", "http://169.254.169.254/latest"])

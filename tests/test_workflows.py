@@ -287,6 +287,18 @@ async def test_an_error_is_captured_looked_up_mended_or_escalated_and_documented
     assert len(insights) == (not fixed)
 
 
+async def test_the_first_solution_that_can_be_tried_is_tried(app: App, call: Call) -> None:
+    await on_error(call, app.settings.db.parent, "exit 0")
+    await call("record_solution", problem="The moon is gone.", solution="Wait for it.")
+    like = "The moon is gone once more."
+    await call("record_solution", problem=like, solution="command: restart")
+
+    ran = await call("run_behavior", name="document", input={"problem": "The moon is gone."})
+
+    fix = ran["output"]["steps"]["fix"]
+    assert (fix["fixed"], fix["solution"]) == (True, "command: restart")
+
+
 async def test_an_error_that_nothing_is_known_of_is_escalated(app: App, call: Call) -> None:
     await on_error(call, app.settings.db.parent, "exit 0")
     await call("record_solution", problem="The moon is gone.", solution="command: unknown")

@@ -4,12 +4,12 @@ import json
 import re
 import subprocess
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 import anyio
-from anyio.abc import ByteReceiveStream, Process
+from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 from pydantic import Field
 
 from agent_mem.app import App
@@ -149,8 +149,7 @@ async def followed(process: Process, said: bytes) -> dict[str, Any]:
 
     async def read(name: str, stream: ByteReceiveStream | None) -> None:
         kept[name] = b""
-        if stream:
-            kept[name] = await capped(stream)
+        kept[name] = await capped(cast("ByteReceiveStream", stream))
         if kept[name] is None:
             tasks.cancel_scope.cancel()
 
@@ -170,12 +169,10 @@ async def followed(process: Process, said: bytes) -> dict[str, Any]:
 
 
 async def write(process: Process, said: bytes) -> None:
-    if process.stdin:
-        try:
-            await process.stdin.send(said)
-            await process.stdin.aclose()
-        except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            return  # it does not read
+    stdin = cast("ByteSendStream", process.stdin)
+    with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):  # it reads not
+        await stdin.send(said)
+        await stdin.aclose()
 
 
 async def capped(stream: ByteReceiveStream) -> bytes | None:

@@ -93,10 +93,11 @@ def index(app: App) -> Check:
     """Look whether what was written can be found by meaning."""
     waits = sum(space.waits for space in app.finder.meaning.spaces)
     facts: dict[str, object] = {"waiting": waits}
-    if why := app.finder.meaning.left:
-        return Check("index", "warn", f"Not everything is found by meaning: {why}", facts)
     if waits > WAITING:
         return Check("index", "warn", "Many passages wait to be embedded: run `reembed`.", facts)
+    if errors := [str(space.error) for space in app.finder.meaning.spaces if space.error]:
+        text = f"Not everything is found by meaning: {errors[0]}"
+        return Check("index", "warn", text, facts)
     return Check("index", "ok", "The index keeps up.", facts)
 
 

@@ -19,7 +19,7 @@ from agent_mem.behaviors.listening import Listener
 from agent_mem.behaviors.runner import Runner, who
 from agent_mem.behaviors.schedule import GRACE
 from agent_mem.behaviors.slots import Slot, losing
-from agent_mem.errors import AgentMemError, BehaviorBusy, StorageError
+from agent_mem.errors import BehaviorBusy, StorageError
 from agent_mem.records.behavior import Behavior
 from agent_mem.records.record import now
 from agent_mem.records.run import Run
@@ -173,8 +173,6 @@ class Watch:
         except StorageError as error:
             logger.info("Behaviors: %s", error)
             return False
-        except AgentMemError as error:
-            logger.warning("Behaviors: `%s`: %s", slot.behavior.name, error)
         return True
 
     async def _work(self, queue: deque[Slot]) -> None:

@@ -220,7 +220,8 @@ async def test_of_two_machines_with_a_server_one_runs_what_is_due(one: App, two:
     await settle(one, two)
 
     async def either() -> bool:
-        return any([run.ended() for app in (one, two) for run in await runs(app)])
+        found = [run for app in (one, two) for run in await runs(app)]
+        return any(run.ended() for run in found)
 
     async with scheduled(one, two):
         await until(either)

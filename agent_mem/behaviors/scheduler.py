@@ -178,7 +178,8 @@ class Watch:
     async def _work(self, queue: deque[Slot]) -> None:
         """Run what a behavior has to do, in order; what cannot be decided now is tried again."""
         while queue:
-            if await self._once(queue[0]):
+            decided = await self._once(queue[0])
+            if decided:
                 queue.popleft()
                 continue
             await anyio.sleep(AGAIN)

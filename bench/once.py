@@ -37,6 +37,8 @@ from agent_mem.records.run import Run
 WORKER: Final = Path(__file__).with_name("once_worker.py")
 REST: Final = 6.0
 """Seconds after the last kill, in which what was broken off is tried again."""
+MEETING: Final = 1.5
+"""Seconds that a kill waits for one that is at work."""
 PATIENCE: Final = 45.0
 """Seconds after which all that was broken off must have ended, leases on the server included."""
 
@@ -81,6 +83,10 @@ class Play:
         for number in range(self._servers):
             self._start(self.files[number % len(self.files)])
 
+    def at_work(self) -> bool:
+        """Tell whether what was said last is that one has begun."""
+        return self.lines()[-1:] != [] and self.lines()[-1].startswith("begin")
+
     def kill(self) -> None:
         """Kill the process that has begun last, and start another for it."""
         begun = [line.split() for line in self.lines() if line.startswith("begin")]
@@ -115,6 +121,9 @@ async def play(play: Play, url: str, seconds: float, every: float) -> dict[str, 
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             await anyio.sleep(every)
+            with anyio.move_on_after(MEETING):
+                while not play.at_work():  # noqa: ASYNC110 - other processes write
+                    await anyio.sleep(0.01)
             play.kill()
         last = now() - timedelta(seconds=1)
         await anyio.sleep(REST)

@@ -178,11 +178,15 @@ class Watch:
     async def _work(self, queue: deque[Slot]) -> None:
         """Run what a behavior has to do, in order; what cannot be decided now is tried again."""
         while queue:
-            decided = await self._once(queue[0])
-            if decided:
+            if await self._once(queue[0]):  # pragma: no branch - 3.11 tells no line after a handler
                 queue.popleft()
-                continue
-            await anyio.sleep(AGAIN)
-            late = now() - GRACE
-            while len(queue) > 1 and queue[0].due_at and queue[0].due_at < late:
-                queue.popleft()  # what was missed for long counts once, as after a sleep
+            else:
+                await anyio.sleep(AGAIN)
+                missed(queue)
+
+
+def missed(queue: deque[Slot]) -> None:
+    """Leave out what was missed for long but the last of it: it counts once, as after a sleep."""
+    late = now() - GRACE
+    while len(queue) > 1 and queue[0].due_at and queue[0].due_at < late:
+        queue.popleft()

@@ -121,7 +121,7 @@ class Watch:
             if left <= 0:
                 return
             await anyio.sleep(min(left, LOOK))
-            if left > LOOK and await self._stirred() != self._clock:
+            if left >= LOOK and await self._stirred() != self._clock:
                 return
             if not any(self._queues.values()):
                 await self._listener.settle()

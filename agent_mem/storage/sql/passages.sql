@@ -171,10 +171,13 @@ UPDATE passages_size SET passages = passages + :passages, terms = terms + :terms
 (SELECT unnest(CAST(:kinds AS text ARRAY)))
 
 -- part among sqlite --
-n IN (SELECT value FROM json_each(:among))
+-- Some passages by their keys. The sign keeps the planner from an index by owner, which would be
+-- read whole: nearly all passages of a file have one owner.
++p.owner = :owner AND p.n IN (SELECT value FROM json_each(:among))
 
 -- part among postgres --
-n = ANY(CAST(:among AS bigint ARRAY))
+-- Some passages by their keys.
+p.owner = :owner AND p.n = ANY(CAST(:among AS bigint ARRAY))
 
 -- part all_kinds sqlite --
 CAST(:kinds AS text) IS NULL
@@ -275,51 +278,51 @@ WHERE p.part = 0 AND {allowed} ORDER BY p.at DESC, p.n DESC LIMIT :limit;
 
 -- query records --
 -- Name the records of some passages.
-SELECT n, CAST(record_id AS text) AS record_id FROM passages WHERE owner = :owner AND {among};
+SELECT p.n, CAST(p.record_id AS text) AS record_id FROM passages p WHERE {among};
 
 -- query links sqlite --
 -- Name what stands one and two places before, and after, some passages in their sessions.
-SELECT a.n, (
-    SELECT b.n FROM passages b WHERE b.session_id = a.session_id AND (b.at, b.n) < (a.at, a.n)
+SELECT p.n, (
+    SELECT b.n FROM passages b WHERE b.session_id = p.session_id AND (b.at, b.n) < (p.at, p.n)
     ORDER BY b.at DESC, b.n DESC LIMIT 1
 ) AS previous, (
-    SELECT b.n FROM passages b WHERE b.session_id = a.session_id AND (b.at, b.n) < (a.at, a.n)
+    SELECT b.n FROM passages b WHERE b.session_id = p.session_id AND (b.at, b.n) < (p.at, p.n)
     ORDER BY b.at DESC, b.n DESC LIMIT 1 OFFSET 1
 ) AS earlier, (
-    SELECT b.n FROM passages b WHERE b.session_id = a.session_id AND (b.at, b.n) > (a.at, a.n)
+    SELECT b.n FROM passages b WHERE b.session_id = p.session_id AND (b.at, b.n) > (p.at, p.n)
     ORDER BY b.at, b.n LIMIT 1
 ) AS next, (
-    SELECT b.n FROM passages b WHERE b.session_id = a.session_id AND (b.at, b.n) > (a.at, a.n)
+    SELECT b.n FROM passages b WHERE b.session_id = p.session_id AND (b.at, b.n) > (p.at, p.n)
     ORDER BY b.at, b.n LIMIT 1 OFFSET 1
-) AS later FROM passages a WHERE a.{among};
+) AS later FROM passages p WHERE {among};
 
 -- part of_its_session postgres --
 -- The passages of the same session, as one of the owner's.
-FROM passages b WHERE b.owner = :owner AND b.session_id = a.session_id
+FROM passages b WHERE b.owner = :owner AND b.session_id = p.session_id
 
 -- part before postgres --
 -- Those before it, the nearest first.
-{of_its_session} AND (b.at, b.made, b.part, b.n) < (a.at, a.made, a.part, a.n)
+{of_its_session} AND (b.at, b.made, b.part, b.n) < (p.at, p.made, p.part, p.n)
     ORDER BY b.at DESC, b.made DESC, b.part DESC, b.n DESC
 
 -- part after postgres --
 -- Those after it, the nearest first.
-{of_its_session} AND (b.at, b.made, b.part, b.n) > (a.at, a.made, a.part, a.n)
+{of_its_session} AND (b.at, b.made, b.part, b.n) > (p.at, p.made, p.part, p.n)
     ORDER BY b.at, b.made, b.part, b.n
 
 -- query links postgres --
 -- Name what stands one and two places before, and after, some passages in their sessions.
-SELECT a.n,
+SELECT p.n,
     (SELECT b.n {before} LIMIT 1) AS previous,
     (SELECT b.n {before} LIMIT 1 OFFSET 1) AS earlier,
     (SELECT b.n {after} LIMIT 1) AS next,
     (SELECT b.n {after} LIMIT 1 OFFSET 1) AS later
-FROM passages a WHERE a.owner = :owner AND a.{among};
+FROM passages p WHERE {among};
 
 -- query fetch --
 -- Fetch some passages, and say which are allowed.
 SELECT {shape}, {allowed} AS allowed
-FROM passages p WHERE p.owner = :owner AND p.{among};
+FROM passages p WHERE {among};
 
 -- query frequencies sqlite --
 -- Count in how many passages each of some terms occurs.

@@ -1,16 +1,17 @@
 """Measure decisions: `python bench/decisions.py [--decisions 10000] [--rounds 200]`.
 
 So many decisions in one project, of 40 types and 2,000 questions with numbers in them, most with
-an outcome; the words are as unevenly frequent as in a natural language. Then `log_decision` with
-its look-up of earlier ones, `log_outcome` and `review_decisions` inside the server, by words and,
-once all is embedded, also by meaning. Milliseconds, by the clock, and of the processor's time: the
-second is what another process on the same cores does not change. Then `learn_patterns` over all of
-them.
+an outcome; the words are those of `data/agents.json`, each as often as there. Then `log_decision`
+with its look-up of earlier ones, `log_outcome` and `review_decisions` inside the server, by words
+and, once all is embedded, also by meaning. Milliseconds, by the clock, and of the processor's time:
+the second is what another process on the same cores does not change. Then `learn_patterns` over all
+of them.
 """
 
 import argparse
 import asyncio
 import random
+import re
 import statistics
 import tempfile
 import time
@@ -19,7 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from server import Language
+from conversations import data_sets
 
 from agent_mem.app import App, open_app
 from agent_mem.config import Settings
@@ -41,6 +42,7 @@ USUAL: Final = 0.7
 BATCH: Final = 500
 DAYS: Final = 30
 CHOICES: Final = ("retry", "skip", "escalate", "wait", "rebuild")
+WORD: Final = re.compile(r"[A-Za-z]{4,}")
 LONG: Final = 8
 """Words of a question."""
 
@@ -50,12 +52,14 @@ class Deciding:
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - a benchmark that repeats itself
-        self._language = Language(seed)
+        (data,) = data_sets(None)
+        texts = [turn.text for each in data.conversations for turn in each.turns]
+        self._words = WORD.findall(" ".join(texts))
         self._questions = [self.fresh() for _ in range(QUESTIONS)]
 
     def fresh(self) -> str:
         """Ask what was not asked before."""
-        return f"How should {' '.join(self._language.words(LONG))} with"
+        return f"How should {' '.join(self._random.choices(self._words, k=LONG))} with"
 
     def question(self) -> str:
         return f"{self._random.choice(self._questions)} {self._random.randrange(1000)} waiting?"

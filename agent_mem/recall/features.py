@@ -139,10 +139,10 @@ def literal(
 def word_gains(asked: Sequence[str], held: Sequence[list[str]], corpus: Corpus) -> Matrix:
     """Take BM25 apart: what each term of the query adds to each passage."""
     gains = np.zeros((len(held), len(asked)))
-    columns = {term: j for j, term in enumerate(asked)}
     for i, words in enumerate(held):
-        for term in columns.keys() & words:
-            gains[i, columns[term]] = corpus.gain(term, words.count(term), len(words))
+        for j, term in enumerate(asked):
+            if count := words.count(term):
+                gains[i, j] = corpus.gain(term, count, len(words))
     return gains
 
 

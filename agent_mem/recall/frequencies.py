@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import log
 from typing import Final
 
@@ -29,8 +30,7 @@ class Corpus:
 
     def weight(self, term: str) -> float:
         """Give a term's inverse document frequency, Lucene's, which is never negative."""
-        df = min(self.frequencies.get(term, 0), self.total)
-        return log(1 + (self.total - df + 0.5) / (df + 0.5))
+        return rarity(min(self.frequencies.get(term, 0), self.total), self.total)
 
     def gain(self, term: str, count: int, size: int) -> float:
         """Give what a term adds to the BM25 of a passage (Robertson and Zaragoza 2009).
@@ -45,8 +45,14 @@ class Corpus:
 
     def bm25(self, held: Sequence[str]) -> float:
         """Rank a passage by its terms."""
-        shared = self.frequencies.keys() & set(held)
-        return sum(self.gain(term, held.count(term), len(held)) for term in shared)
+        counts = {term: held.count(term) for term in self.frequencies}
+        return sum(self.gain(term, n, len(held)) for term, n in counts.items() if n)
+
+
+@lru_cache(KEPT)
+def rarity(df: int, total: int) -> float:
+    """Tell how rare a term is; kept, since it is asked for each passage that has the term."""
+    return log(1 + (total - df + 0.5) / (df + 0.5))
 
 
 class Frequencies:

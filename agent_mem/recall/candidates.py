@@ -1,7 +1,7 @@
 """The first stage: passages that may be meant, by words and by vectors, and what stands beside."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
@@ -100,10 +100,9 @@ def by_words(
         return []
     found: dict[int, Row] = {}
     most = WIDER * CANDIDATES
-    postings = sum(corpus.frequencies.get(term, 0) for term in query.terms)
-    few = postings <= CHEAP
-    either = [(Match(query.terms, query.terms), postings)]
-    for match, fit in either if few else rungs(query.terms, corpus):
+    ranked = False
+    for match, fit in steps(query.terms, corpus):
+        ranked = fit <= CHEAP and not found
         name = "passages.matching" if fit <= CHEAP else "passages.latest_matching"
         asked = replace(match, phrases=joined(query.phrases), excluded=joined(query.excluded))
         params = {**asked.params(corpus), "limit": most, **filters}
@@ -112,7 +111,21 @@ def by_words(
         if len(found) >= most:
             break
     rows = list(found.values())
-    return rows if few else sorted(rows, key=lambda row: -corpus.bm25(row["terms"].split()))
+    return rows if ranked else sorted(rows, key=lambda row: -corpus.bm25(row["terms"].split()))
+
+
+def steps(words: Sequence[str], corpus: Corpus) -> Iterator[tuple[Match, int]]:
+    """Choose what is asked for, one after the other until enough is found; tell what may fit each.
+
+    First what has any of the words, if that is cheap; else any of those that not most passages
+    have, as they have those of a template.
+    """
+    rarer = [word for word in words if 2 * corpus.frequency(word) <= corpus.total]
+    counted = [(some, sum(map(corpus.frequency, some))) for some in (words, rarer)]
+    cheap = [(Match(some, some), fit) for some, fit in counted if fit <= CHEAP and some]
+    yield from cheap[:1]
+    if counted[0][1] > CHEAP:
+        yield from rungs(words, corpus)
 
 
 def joined(phrases: Iterable[Sequence[str]]) -> list[str]:

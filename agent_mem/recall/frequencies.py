@@ -28,9 +28,13 @@ class Corpus:
     average: float
     """Their mean number of terms."""
 
+    def frequency(self, term: str) -> int:
+        """Tell in how many passages a term occurs."""
+        return self.frequencies.get(term, 0)
+
     def weight(self, term: str) -> float:
         """Give a term's inverse document frequency, Lucene's, which is never negative."""
-        return rarity(min(self.frequencies.get(term, 0), self.total), self.total)
+        return rarity(min(self.frequency(term), self.total), self.total)
 
     def gain(self, term: str, count: int, size: int) -> float:
         """Give what a term adds to the BM25 of a passage (Robertson and Zaragoza 2009).

@@ -46,7 +46,7 @@ class Match:
 
 def rungs(words: Sequence[str], corpus: Corpus) -> Iterator[tuple[Match, int]]:
     """Climb from all words to any, the rarest first; tell how many passages may fit each rung."""
-    counted = sorted((corpus.frequencies.get(word, 0), word) for word in words)
+    counted = sorted((corpus.frequency(word), word) for word in words)
     rarest = [word for _, word in counted]
     yield Match(rarest[:1], rarest, len(rarest)), counted[0][0]
     for i, (count, word) in enumerate(counted[:-1]):

@@ -1,6 +1,5 @@
 """The demo: real servers, a real kill, and an exit code that tells the truth."""
 
-import json
 import os
 import re
 import signal
@@ -16,6 +15,7 @@ from click.testing import CliRunner, Result
 from mcp import Client
 
 from agent_mem.cli import demo, script
+from agent_mem.cli.clients import CLIENTS, server_command
 from agent_mem.cli.history import BUILT_IN, history
 from agent_mem.cli.main import main
 
@@ -124,14 +124,11 @@ def test_no_trace_is_left(played: Played) -> None:
     assert played.left == []
 
 
-def test_the_last_lines_can_be_pasted_into_two_clients(played: Played) -> None:
+def test_the_last_lines_can_be_pasted_for_each_client(played: Played) -> None:
     beside = Path(sys.executable).with_name("agent-mem")
 
-    assert f"\nclaude mcp add -s user agent-mem -- {beside} serve\n" in played.told
-    assert json.loads(played.told[played.told.index("\n{\n") :]) == {
-        "mcpServers": {"agent-mem": {"command": str(beside), "args": ["serve"]}}
-    }
-    assert all(path in played.told for path in demo.DESKTOP.values())
+    assert all(f"\n{beside} install {name}\n" in played.told for name in CLIENTS)
+    assert played.told.endswith(f"\n{beside} serve\n")
 
 
 @pytest.mark.parametrize("newest", ODD, ids=["blank", "signs", "long"])
@@ -258,7 +255,7 @@ def test_a_server_that_neither_answers_nor_ends_is_killed(tmp_path: Path) -> Non
 def test_a_path_with_a_space_is_quoted() -> None:
     lines = demo.paste(["/home/ana/my env/bin/agent-mem", "serve"])
 
-    assert lines[1] == "claude mcp add -s user agent-mem -- '/home/ana/my env/bin/agent-mem' serve"
+    assert lines[1] == "'/home/ana/my env/bin/agent-mem' install claude-desktop"
 
 
 def test_without_the_command_beside_it_python_runs_the_module(
@@ -266,4 +263,4 @@ def test_without_the_command_beside_it_python_runs_the_module(
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
 
-    assert demo.command()[1:] == ["-m", "agent_mem", "serve"]
+    assert server_command()[1:] == ["-m", "agent_mem", "serve"]

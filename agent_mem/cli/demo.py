@@ -4,7 +4,6 @@ import json
 import os
 import shlex
 import subprocess
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -25,19 +24,14 @@ from mcp.types import TextContent
 from rich.console import Console
 
 from agent_mem.cli import output
+from agent_mem.cli.clients import CLIENTS, SERVE, server_command
 from agent_mem.cli.history import History, history
 from agent_mem.cli.script import Answer, Answers, Kept, Step, known, told
 from agent_mem.tools.memories import excerpt
 
 PATIENCE = 20.0
 """Seconds for one answer, and for a server to end."""
-SERVE = [sys.executable, "-m", "agent_mem", "serve"]
 SETTINGS = {"AGENT_MEM_AGENT": "demo"}
-DESKTOP = {
-    "macOS": "~/Library/Application Support/Claude/claude_desktop_config.json",
-    "Windows": r"%APPDATA%\Claude\claude_desktop_config.json",
-    "Linux": "~/.config/Claude/claude_desktop_config.json",
-}
 
 
 @click.command("demo")
@@ -55,7 +49,7 @@ def demo_command(sync: bool) -> None:
     with TemporaryDirectory(prefix="agent-mem-demo-", ignore_cleanup_errors=True) as folder:
         attempt(partial(play, past, Path(folder), console))
     console.rule("It works here. To use it")
-    for line in paste(command()):
+    for line in paste(server_command()):
         console.print(line)
 
 
@@ -175,22 +169,17 @@ def end(process: subprocess.Popen[str], stdin: IO[str], patience: float) -> None
         process.kill()
 
 
-def command() -> list[str]:
-    """Name the command of this machine that a client has to run."""
-    name = "agent-mem.exe" if os.name == "nt" else "agent-mem"
-    script = Path(sys.executable).with_name(name)
-    return [str(script), "serve"] if script.exists() else SERVE
-
-
 def paste(command: list[str]) -> list[str]:
-    """Write what two clients need, for this machine."""
-    server = {"command": command[0], "args": command[1:]}
-    quoted = subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
+    """Write what has to be run here, for each client."""
+    program = command[:-1]
     return [
-        "Claude Code: run",
-        f"claude mcp add -s user agent-mem -- {quoted}",
+        "this writes a client's configuration (--dry-run shows it, --undo takes it back):",
+        *(quoted([*program, "install", name]) for name in CLIENTS),
         "",
-        "Claude Desktop: put this into claude_desktop_config.json, and start it anew",
-        *(f"  {system}: {path}" for system, path in DESKTOP.items()),
-        json.dumps({"mcpServers": {"agent-mem": server}}, indent=2, ensure_ascii=False),
+        "any other client has to start this:",
+        quoted(command),
     ]
+
+
+def quoted(command: list[str]) -> str:
+    return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)

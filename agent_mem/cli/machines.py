@@ -14,7 +14,8 @@ from anyio.to_thread import run_sync
 from mcp import Client
 from rich.console import Console
 
-from agent_mem.cli.demo import SERVE, ask, attempt, serving
+from agent_mem.cli.clients import SERVE
+from agent_mem.cli.demo import ask, attempt, serving
 from agent_mem.cli.trial import Trial, trial
 from agent_mem.errors import AgentMemError
 

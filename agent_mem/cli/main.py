@@ -8,6 +8,7 @@ from agent_mem import __version__
 
 COMMANDS = {
     "serve": "Serve MCP over stdin and stdout.",
+    "install": "Write a client's configuration, so that it starts this server.",
     "remember": "Remember something.",
     "recall": "Find what was remembered, logged or decided.",
     "status": "Tell what is stored, and where.",

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check fix chaos lock clean
+.PHONY: demo test check fix bundle chaos lock clean
 
 demo: $(VENV)/.runtime  ## play a session through a real server, on this repository's own history
 	$(BIN)/agent-mem demo
@@ -23,6 +23,9 @@ check: $(VENV)/.dev  ## lint, formatting, types, layers
 fix: $(VENV)/.dev  ## mend what can be mended by a program
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+bundle: $(BIN)/python  ## build dist/agent-mem-VERSION.mcpb, for Claude Desktop
+	$(BIN)/python bundle/build.py dist
 
 chaos: $(VENV)/.dev  ## everything that can go wrong with a sync, ten times, and its control
 	$(BIN)/python bench/chaos.py --runs 10 --seconds 30 $(ARGS)

@@ -304,6 +304,8 @@ BROKEN = {
     "a list": ("cursor", "[]"),
     "comments in plain JSON": ("claude-desktop", "{} // mine"),
     "servers are a list": ("cursor", '{"mcpServers": []}'),
+    "no servers": ("cursor", '{"mcpServers": null}'),
+    "an entry is nothing": ("cursor", '{"mcpServers": {"agent-mem": null}}'),
     "an entry is a text": ("cursor", '{"mcpServers": {"agent-mem": "x"}}'),
     "env is a list": ("cursor", '{"mcpServers": {"agent-mem": {"env": []}}}'),
     "cut off TOML": ("codex", "[mcp_servers"),

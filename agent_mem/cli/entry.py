@@ -19,6 +19,13 @@ def is_a(kind: type, value: object) -> bool:
     return isinstance(value, kind)
 
 
+def is_entry(value: Any) -> bool:  # noqa: ANN401 - JSON
+    """Tell whether a value is what a client can start."""
+    return (
+        is_a(dict, value) and is_a(dict, value.get("env", {})) and is_a(list, value.get("args", []))
+    )
+
+
 @dataclass(frozen=True)
 class Place:
     """A file of a client, as it was read; `text` is None where there is none."""
@@ -39,15 +46,9 @@ class Place:
             InvalidInput: the text is not what such a file holds.
         """
         table = self.parse(text or "").get(self.client.table, {})
-        entry = table.get(NAME) if is_a(dict, table) else table
-        if entry is None:
-            return None
-        if (
-            is_a(dict, entry)
-            and is_a(dict, entry.get("env", {}))
-            and is_a(list, entry.get("args", []))
-        ):
-            return entry
+        entry = table.get(NAME, {}) if is_a(dict, table) else None
+        if is_entry(entry):
+            return entry or None
         why = f"`{self.client.table}` in {self.path} does not hold servers"
         raise InvalidInput(f"{why}: mend it first, nothing was changed.")
 

@@ -85,8 +85,10 @@ def drop(text: str, table: str, name: str) -> str:
     start = max((other.end for other in entries.values() if other.end < entry.start), default=0)
     start = start or inside + 1
     parted = comma(text, start)
-    gap = text[start : parted - 1] + text[parted : entry.start] if parted > start else ""
-    return text[:start] + gap.rstrip() + rest
+    gap = text[start : max(parted - 1, start)] + text[parted : entry.start]
+    # A comment that goes to the end of a line still needs that end.
+    ended = "\n" not in gap or rest.lstrip(" \t")[:1] in {"\r", "\n"}
+    return text[:start] + (gap.rstrip() if ended else gap) + rest
 
 
 def comma(text: str, end: int) -> int:

@@ -16,7 +16,7 @@ from helpers_sync import line, machine, settle
 from agent_mem.app import App
 from agent_mem.behaviors import BEHAVIORS, desk
 from agent_mem.behaviors.action import Found, Outcome, Task
-from agent_mem.behaviors.scheduler import Scheduler
+from agent_mem.behaviors.scheduler import SWEEP, Scheduler
 from agent_mem.behaviors.slots import LOST
 from agent_mem.records.behavior import Behavior, behavior_id
 from agent_mem.records.record import now
@@ -85,12 +85,15 @@ async def test_a_machine_that_slept_for_days_does_what_is_daily_once(app: App) -
     assert len(await runs(app)) == 1
 
 
-async def test_what_is_registered_while_a_server_runs_is_heard_of(app: App) -> None:
+async def test_what_is_registered_while_a_server_runs_is_heard_of_before_the_next_sweep(
+    app: App,
+) -> None:
     async with scheduled(app), scheduled(app):  # the second one waits for its turn
         await anyio.lowlevel.checkpoint()
         often = behavior(app, "b", trigger_type="schedule", schedule="* * * * * *")
         await app.store.put(often.model_copy(update={"scheduled_at": now(), "overlap": "queue"}))
-        found = await ended(app, 3)
+        with anyio.fail_after(SWEEP):
+            found = await ended(app, 3)
 
     times = sorted(run.due_at for run in found if run.due_at)
     assert times[1] - times[0] == times[2] - times[1] == timedelta(seconds=1)

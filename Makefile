@@ -10,7 +10,7 @@ demo: $(VENV)/.runtime  ## play a session through a real server, on this reposit
 
 test: $(VENV)/.dev  ## run every test; fails below 100% branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 $(ARGS)
+	$(BIN)/coverage run -m pytest -n 3 $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -196,7 +196,7 @@ def test_a_process_that_is_killed_loses_nothing_and_the_next_goes_on(
     env: dict[str, str], settings: Settings, tmp_path: Path
 ) -> None:
     beside = {**env, "AGENT_MEM_EMBEDDER": "none"}
-    file = archive(tmp_path, 1200)
+    file = archive(tmp_path, 600)
     subprocess.run([*COMMAND, "import", file], env=beside, check=True, capture_output=True)
     with subprocess.Popen([*COMMAND, "reembed"], env=env, stdout=subprocess.DEVNULL) as process:
         until = time.monotonic() + 60
@@ -207,10 +207,10 @@ def test_a_process_that_is_killed_loses_nothing_and_the_next_goes_on(
 
     rest = json.loads(run("reembed", "--json").stdout)
 
-    assert 0 < before < 1203
-    assert before + waits == 1203
+    assert 0 < before < 603
+    assert before + waits == 603
     assert rest == {"embedded": waits}
-    assert embedded(settings.db) == 1203
+    assert embedded(settings.db) == 603
 
 
 def embedded(path: Path) -> int:
@@ -234,7 +234,7 @@ async def test_the_behavior_embeds_what_waits_and_tells_what_is_left(app: App, c
 async def test_the_behavior_stops_in_time_and_goes_on_when_it_is_run_again(
     app: App, call: Call
 ) -> None:
-    await app.store.put(Behavior(agent_name="agent", name="some", action="reembed", timeout_s=1))
+    await app.store.put(Behavior(agent_name="agent", name="some", action="reembed", timeout_s=3))
     await remember(app, *(f"{text * 5} {n}" for n in range(100) for text in MEMORIES))
 
     first = await call("run_behavior", name="some")

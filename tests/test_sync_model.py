@@ -233,7 +233,7 @@ def machine(
 
 
 def test_machines_agree_on_the_latest_of_all_whatever_happened(machine: type[Machines]) -> None:
-    few = how(max_examples=20, stateful_step_count=16, deadline=None, phases=[Phase.generate])
+    few = how(max_examples=12, stateful_step_count=16, deadline=None, phases=[Phase.generate])
     run_state_machine_as_test(machine, settings=few)  # pyright: ignore[reportUnknownMemberType]
 
 

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 HELPER = Path(__file__).with_name("helpers_writer.py")
 WRITERS = 3
 CHECKPOINTERS = 2
-ROWS = 500
+ROWS = 200
 """Rows that the file has before the writers are told to stop."""
 
 

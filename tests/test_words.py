@@ -1,5 +1,6 @@
 import sqlite3
 import time
+from unicodedata import category
 
 import pytest
 from hypothesis import example, given
@@ -152,8 +153,9 @@ def test_fts5_takes_joined_terms_apart_into_the_same_terms(text: str) -> None:
 
 
 def test_every_character_there_is_comes_back_from_fts5() -> None:
-    for first in range(0, 0x110000, 4096):
-        found = terms(" ".join(f"a{chr(code)}b" for code in range(first, first + 4096)))
+    assigned = [chr(code) for code in range(0x110000) if category(chr(code)) not in {"Cn", "Co"}]
+    for first in range(0, len(assigned), 4096):
+        found = terms(" ".join(f"a{char}b" for char in assigned[first : first + 4096]))
         assert sorted(set(tokenised(" ".join(found)))) == sorted(set(found))
 
 

@@ -10,6 +10,7 @@ from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import NoneType
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -52,17 +53,20 @@ CAUSES = {
 }
 
 
+PLAIN = frozenset({str, int, float, bool, bytes, NoneType})
+"""What SQLite keeps as it is."""
+written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def encode(value: object) -> object:
     """Write a value as SQLite keeps it; times in UTC at one precision, since it compares text."""
     match value:
-        case str() | int() | float() | None:  # most are
-            return value
         case datetime():
             return value.astimezone(UTC).isoformat(timespec="microseconds")
         case UUID():
             return str(value)
         case list() | dict():
-            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            return written(value)
         case _:
             return value
 
@@ -121,7 +125,11 @@ def drive(connection: sqlite3.Connection, transaction: Transaction[T]) -> T:
 
 def execute(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
     """Run one statement and fetch all of it: a half-read cursor would pin the WAL."""
-    params = {name: encode(value) for name, value in statement.params.items()}
+    # Most are plain, and a call for each of them would cost as much as all else here.
+    params = {
+        name: value if type(value) in PLAIN else encode(value)
+        for name, value in statement.params.items()
+    }
     return connection.execute(statement.sql, params).fetchall()
 
 

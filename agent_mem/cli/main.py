@@ -15,6 +15,7 @@ COMMANDS = {
     "reembed": "Embed what waits, or everything anew.",
     "sync": "Send what is new to the server, and take what others have sent.",
     "seed": "Load a pack of agents or skills.",
+    "skills": "List, import, export and approve skills.",
     "demo": "Play a session through a real server, on this repository's own history.",
     "export": "Write everything to a JSONL archive.",
     "import": "Read a JSONL archive.",

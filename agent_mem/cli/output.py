@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from agent_mem.app import App, open_app
+from agent_mem.app import App, open_app, open_direct
 from agent_mem.config import read
 from agent_mem.errors import AgentMemError
 from agent_mem.tools import TOOLS
@@ -27,11 +27,11 @@ TYPES = {"string": "TEXT", "array": "TEXT", "integer": "NUMBER", "number": "NUMB
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def run(work: Callable[[App], Awaitable[T]]) -> T:
+def run(work: Callable[[App], Awaitable[T]], *, direct: bool = False) -> T:
     """Do some work on the memory of the settings; what goes wrong is told in one sentence."""
 
     async def working() -> T:
-        async with open_app(read()) as app:
+        async with (open_direct if direct else open_app)(read()) as app:
             return await work(app)
 
     try:

@@ -15,7 +15,9 @@ from agent_mem.records.agent import Agent, agent_id
 from agent_mem.records.behavior import Behavior, behavior_id
 from agent_mem.records.binding import Binding
 from agent_mem.records.record import Record, named_id
-from agent_mem.records.skill import Skill
+from agent_mem.records.skill import Skill, slug
+from agent_mem.skills.fence import headed
+from agent_mem.skills.registry import approving
 from agent_mem.storage.statements import Transaction
 from agent_mem.storage.store import Store
 
@@ -92,12 +94,18 @@ def parts(owner: str, pack: dict[str, Any]) -> dict[str, list[Record]]:
 
 
 def adding(store: Store, records: list[Record]) -> Transaction[int]:
-    """Write the records that are not there; what is there stays, since hosts approved it so."""
+    """Write the records that are not there; what is there stays, since hosts approved it so.
+
+    Whoever loads a pack approves its skills as they are in it.
+    """
     new = 0
     for record in records:
-        if (yield from store.getting(type(record), record.id)) is None:
+        there = yield from store.getting(type(record), record.id)
+        if there is None:
             yield from store.saving(record)
             new += 1
+        if isinstance(record, Skill):
+            yield from approving(store, record)
     return new
 
 
@@ -120,14 +128,8 @@ def skill(owner: str, entry: dict[str, Any]) -> Skill:
         version=entry["version"],
         dependencies=entry["dependencies"],
         spec={"name": name, "description": description, "inputSchema": entry["inputSchema"]},
-        body="\n".join([*frontmatter(name, description), *entry["instructions"], ""]),
+        body=headed(slug(name), description) + "\n".join([*entry["instructions"], ""]),
     )
-
-
-def frontmatter(name: str, description: str) -> list[str]:
-    """Begin a SKILL.md; the Agent Skills format has hyphens in names, and JSON strings are YAML."""
-    quoted = json.dumps(description, ensure_ascii=False)
-    return ["---", f"name: {name.replace('_', '-')}", f"description: {quoted}", "---", ""]
 
 
 def bindings(

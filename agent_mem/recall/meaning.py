@@ -5,7 +5,7 @@ built-in vectors, where it is not told more.
 """
 
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +42,8 @@ BULK: Final = 256
 READ: Final = re.compile("[a-z0-9]")
 """What a word has that the shipped encoder can read: to it, those of other scripts are alike."""
 NO_TOKENS: Final = np.zeros((0, 1), np.float32)
+LIKENED: Final = 5_000
+"""Texts whose vectors are kept to be compared: some 8 MB."""
 LOADING: Final = "Found by words alone: the encoder is still loading."
 
 
@@ -97,6 +99,7 @@ class Meaning:
         self.far: Space | None = None
         """The space of the endpoint."""
         self._builtin = Builtin()
+        self._likened: dict[str, Vector] = {}
         self._remote: Remote | None = None
         if settings.embedder != "none":
             self.near = spaced(self._builtin, "embedding")
@@ -160,6 +163,22 @@ class Meaning:
             return None
         vector, index = await self._remote.ask(text), self.far.index
         return (index, vector) if vector is not None and len(vector) == index.dim else None
+
+    async def likeness(self, query: str, texts: Sequence[str]) -> list[float] | None:
+        """Compare a query with a few short texts (cosine), by the built-in encoder.
+
+        None where it is not loaded, or cannot read the query. What a text means is kept.
+        """
+        if self.near is None or self.near.index is None or not READ.search(query.lower()):
+            return None
+        wanted = [query, *texts]
+        new = [text for text in dict.fromkeys(wanted) if text not in self._likened]
+        if len(self._likened) > LIKENED:
+            self._likened.clear()
+            new = list(dict.fromkeys(wanted))
+        for text, made in zip(new, await self._builtin.encode(new), strict=True):
+            self._likened[text] = made.vector
+        return [float(self._likened[query] @ self._likened[text]) for text in texts]
 
     async def load(self) -> None:
         """Get ready as far as this machine can at once, and embed what little waits."""

@@ -17,6 +17,8 @@ from agent_mem.records.run import Run
 from agent_mem.records.session import Session
 from agent_mem.records.signal import Signal
 from agent_mem.records.skill import Skill
+from agent_mem.records.skill_file import SkillFile
+from agent_mem.records.skill_load import SkillLoad
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.solution import Solution
 from agent_mem.records.state import State
@@ -35,8 +37,10 @@ RECORDS: tuple[type[Record], ...] = (
     Task,
     Work,
     Solution,
+    SkillFile,
     Skill,
     Binding,
+    SkillLoad,
     Behavior,
     Run,
     Insight,

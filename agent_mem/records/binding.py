@@ -14,6 +14,9 @@ class Binding(Record):
 
     agent_name: Name
     skill_id: UUID
+    """The version that was the newest when it was bound: its name is what is bound."""
     enabled: bool = True
     priority: int = 100
     config: Json = Field(default_factory=dict)
+    version: Name | None = None
+    """The version that it keeps to; without one it follows each new version of the skill's name."""

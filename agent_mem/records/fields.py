@@ -15,13 +15,18 @@ DEEPEST = 64
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def storable(text: str) -> str:
-    """Refuse what one of the databases cannot keep, or what says nothing."""
+def keepable(text: str) -> str:
+    """Refuse what one of the databases cannot keep."""
     if "\x00" in text:
         raise ValueError("holds a NUL character, which cannot be stored: leave it out")
     if SURROGATE.search(text):
         raise ValueError("holds half of a surrogate pair, which is not text: send valid Unicode")
-    if not text.strip():
+    return text
+
+
+def storable(text: str) -> str:
+    """Refuse what one of the databases cannot keep, or what says nothing."""
+    if not keepable(text).strip():
         raise ValueError("is blank: say something")
     return text
 

@@ -7,13 +7,13 @@ from agent_mem.app import App
 from agent_mem.records.record import now
 from agent_mem.records.session import Session
 from agent_mem.server.opening import Opening
+from agent_mem.skills.registry import permitted
 from agent_mem.tools.behaviors import list_behaviors
 
 NAMES = {
     "topic": "memories.topic_names",
     "agent": "memories.agent_names",
     "project": "memories.project_names",
-    "skill": "skills.names",
 }
 MOST = 100
 """Values in one answer, by the specification."""
@@ -45,4 +45,7 @@ async def known(app: App, what: str) -> list[str]:
         return [str(session.meta.get("name", session.id)) for session in found]
     if what == "behavior":
         return [behavior.name for behavior in (await list_behaviors(app)).behaviors]
+    if what == "skill":
+        permission = permitted(app.store, app.settings.agent)
+        return sorted(skill.skill_name for skill, _ in await app.store.engine.read(permission))
     return [row["name"] for row in await app.store.rows(NAMES[what])] if what in NAMES else []

@@ -14,6 +14,7 @@ from mcp.server.caching import CacheHint
 
 from agent_mem import __version__
 from agent_mem.server.changes import Changes
+from agent_mem.server.extension import EXTENSION, METHODS
 from agent_mem.server.opening import Opening
 
 INSTRUCTIONS = """\
@@ -44,8 +45,9 @@ class Later:
     Discovery is answered by the SDK alone, so that a client never waits for what it may not use.
     """
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: Opening, module: str = "handlers", name: str = "Handlers") -> None:
         self._opening = opening
+        self._where = f"agent_mem.server.{module}", name
         self._handlers: Any = None
 
     def __getitem__(self, name: str) -> Handler:
@@ -56,8 +58,8 @@ class Later:
 
     async def _loaded(self) -> Any:  # noqa: ANN401 - known when it is loaded
         if self._handlers is None:
-            module = await run_sync(import_module, "agent_mem.server.handlers")
-            self._handlers = module.Handlers(self._opening)
+            module, name = self._where
+            self._handlers = getattr(await run_sync(import_module, module), name)(self._opening)
         return self._handlers
 
 
@@ -66,7 +68,7 @@ def kernel(opening: Opening, changes: Changes) -> Server[object]:
     later = Later(opening)
     added = {"work": WORK, "agents": AGENTS}
     more = "".join(text for name, text in added.items() if name in opening.settings.toolsets)
-    return Server(
+    server = Server[object](
         "agent-mem",
         version=__version__,
         title="Agent Memory",
@@ -89,3 +91,12 @@ def kernel(opening: Opening, changes: Changes) -> Server[object]:
         on_get_prompt=later["get_prompt"],
         on_completion=later["completion"],
     )
+    extend(server, Later(opening, "skills", "Skills"))
+    return server
+
+
+def extend(server: Server[object], skills: Later) -> None:
+    """Add the methods of Skills over MCP (SEP-2640)."""
+    server.extensions[EXTENSION] = {"directoryRead": True}
+    for method, (name, params) in METHODS.items():
+        server.add_request_handler(method, params, skills[name])

@@ -1,6 +1,5 @@
 """Resources: memory to read by address (`memory://…`), as JSON."""
 
-import base64
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -35,6 +34,8 @@ from agent_mem.records.record import Record, agent_uri, now
 from agent_mem.records.session import Session
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.state import State
+from agent_mem.server import skill_files
+from agent_mem.server.cursors import after_of, cursor_of
 from agent_mem.server.opening import Opening
 from agent_mem.tools.outcomes import outcomes
 from agent_mem.tools.scope import session_id
@@ -201,7 +202,7 @@ class Resources:
         after = after_of(params.cursor) if params and params.cursor is not None else ""
         app = await self._opening()
         rows = await app.store.rows("memories.topics", after=after, limit=PAGE)
-        listed = [] if after else fixed()
+        listed = [] if after else [*fixed(), *(await skill_files.resources(app))]
         listed += [
             Resource(
                 uri=topic_uri(row["topic"]),
@@ -219,9 +220,12 @@ class Resources:
     ) -> ListResourceTemplatesResult:
         return ListResourceTemplatesResult(
             resource_templates=[
-                ResourceTemplate(uri_template=uri, name=name, description=text, mime_type=MIME)
-                for uri, name, text, _ in READERS
-                if "{" in uri
+                skill_files.TEMPLATE,
+                *(
+                    ResourceTemplate(uri_template=uri, name=name, description=text, mime_type=MIME)
+                    for uri, name, text, _ in READERS
+                    if "{" in uri
+                ),
             ]
         )
 
@@ -229,9 +233,12 @@ class Resources:
         self, _: ServerRequestContext[object], params: ReadResourceRequestParams
     ) -> ReadResourceResult:
         """Read one resource; an unknown one is an invalid parameter, with its URI as data."""
-        reader, name = reader_of(params.uri)
         try:
-            value = await reader(await self._opening(), name)
+            app = await self._opening()
+            if params.uri.startswith(skill_files.SCHEME):
+                return ReadResourceResult(contents=[await skill_files.contents(app, params.uri)])
+            reader, name = reader_of(params.uri)
+            value = await reader(app, name)
         except LookupError as error:
             raise unknown(params.uri) from error
         except AgentMemError as error:
@@ -263,21 +270,3 @@ def reader_of(uri: str) -> tuple[Reader, str]:
 
 def unknown(uri: str) -> MCPError:
     return MCPError(INVALID_PARAMS, f"There is no resource {uri[:200]}", {"uri": uri})
-
-
-def cursor_of(topic: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([topic]).encode()).decode()
-
-
-def after_of(cursor: str) -> str:
-    """Read a cursor that was given out earlier."""
-    try:
-        found = json.loads(base64.urlsafe_b64decode(cursor))
-        json.dumps(found, ensure_ascii=False).encode()  # half a surrogate cannot be asked for
-    except (ValueError, RecursionError):
-        found = None
-    match found:
-        case [str(after)]:
-            return after
-        case _:
-            raise MCPError(INVALID_PARAMS, "Invalid cursor")

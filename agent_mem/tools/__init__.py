@@ -2,6 +2,7 @@
 
 from agent_mem.tools.agents import list_agents, register_agent
 from agent_mem.tools.behaviors import list_behaviors, register_behavior, run_behavior
+from agent_mem.tools.bindings import bind_skill
 from agent_mem.tools.checkpoints import checkpoint_state, rollback_state
 from agent_mem.tools.decisions import log_decision
 from agent_mem.tools.events import log_event
@@ -9,10 +10,11 @@ from agent_mem.tools.memories import forget, remember
 from agent_mem.tools.outcomes import log_outcome
 from agent_mem.tools.patterns import list_patterns, share_pattern
 from agent_mem.tools.recall import recall
+from agent_mem.tools.registrations import register_skill
 from agent_mem.tools.reviews import review_decisions
 from agent_mem.tools.sessions import restore_session, save_session
 from agent_mem.tools.signals import ack_signal, read_signals, send_signal
-from agent_mem.tools.skills import bind_skill, list_skills, load_skill, register_skill
+from agent_mem.tools.skills import list_skills, load_skill
 from agent_mem.tools.solutions import find_solution, record_solution
 from agent_mem.tools.states import load_state, save_state
 from agent_mem.tools.tasks import list_tasks, update_task

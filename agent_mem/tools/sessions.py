@@ -4,7 +4,6 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent_mem.app import App
-from agent_mem.behaviors.bound import permitted
 from agent_mem.errors import InvalidInput
 from agent_mem.recall.budget import Budget, spent
 from agent_mem.recall.search import Request
@@ -17,6 +16,7 @@ from agent_mem.records.run import Run
 from agent_mem.records.session import Session
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.task import Task, TaskStatus
+from agent_mem.skills.registry import permitted
 from agent_mem.storage.statements import Transaction
 from agent_mem.storage.store import decode
 from agent_mem.tools.scope import (
@@ -295,5 +295,5 @@ def asked(app: App, agent: str | None) -> Transaction[list[dict[str, Any]]]:
 
 
 def skill_names(app: App, agent: str | None) -> Transaction[list[str]]:
-    skills = yield from permitted(app, agent or app.settings.agent)
+    skills = yield from permitted(app.store, agent or app.settings.agent)
     return [skill.skill_name for skill, _ in skills]

@@ -20,6 +20,10 @@ CREATE TABLE agent_skill_bindings (
 );
 CREATE UNIQUE INDEX bindings_one ON agent_skill_bindings (owner, agent_name, skill_id);
 
+-- migrate 2 --
+-- The version that a binding keeps to; without one it follows the newest.
+ALTER TABLE agent_skill_bindings ADD COLUMN version text;
+
 -- query of_agent --
 -- List what an agent may use, in its order.
 SELECT * FROM agent_skill_bindings

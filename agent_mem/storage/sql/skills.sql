@@ -23,18 +23,18 @@ CREATE TABLE skills (
 );
 CREATE INDEX skills_name ON skills (owner, skill_name);
 
--- query named --
--- Find a skill by its name; the latest version first.
-SELECT * FROM skills
-WHERE owner = :owner AND skill_name = :name AND is_active AND deleted_at IS NULL
-ORDER BY created_at DESC, id DESC LIMIT 1;
+-- migrate 2 --
+-- What is in a skill's folder, and who registered it.
+ALTER TABLE skills ADD COLUMN files jsonb NOT NULL DEFAULT '[]';
+ALTER TABLE skills ADD COLUMN registered_by text;
+
+-- migrate 3 sqlite --
+-- What was registered on this machine before there were approvals, is approved as it is.
+INSERT INTO skill_approvals (owner, skill_id, digest, approved_at)
+SELECT owner, id, hlc || ':' || origin, updated_at FROM skills
+WHERE origin IN (SELECT id FROM replica);
 
 -- query all --
--- List the skills; of one name, the latest version last.
-SELECT * FROM skills WHERE owner = :owner AND is_active AND deleted_at IS NULL
-ORDER BY skill_name, created_at, id LIMIT 500;
-
--- query names --
--- List the names of the skills.
-SELECT DISTINCT skill_name AS name FROM skills
-WHERE owner = :owner AND is_active AND deleted_at IS NULL ORDER BY skill_name LIMIT 500;
+-- List all versions of the skills, inactive ones too; of one name, the latest last.
+SELECT * FROM skills WHERE owner = :owner AND deleted_at IS NULL
+ORDER BY skill_name, created_at, id LIMIT 5000;

@@ -264,3 +264,29 @@ FROM behaviors b LEFT JOIN (
     FROM insights WHERE deleted_at IS NULL GROUP BY owner, behavior_id
 ) AS i ON i.owner = b.owner AND i.behavior_id = b.id
 WHERE b.deleted_at IS NULL;
+
+-- migrate 4 postgres --
+-- How often each version of a skill was loaded, and when it was last. A binding is
+-- to each version of the skill's name, unless it keeps to one.
+CREATE OR REPLACE VIEW skill_usage_summary WITH (security_invoker = true) AS
+SELECT k.owner, k.id AS skill_id, k.skill_name, k.category, k.version, k.is_active,
+    count(b.agent_name) AS bound_agents,
+    count(b.agent_name) FILTER (WHERE b.enabled) AS active_bindings,
+    coalesce(array_agg(b.agent_name ORDER BY b.priority, b.agent_name) FILTER (WHERE b.enabled),
+        CAST(ARRAY[] AS text ARRAY)) AS agents,
+    min(b.priority) FILTER (WHERE b.enabled) AS first_priority,
+    max(b.created_at) AS last_bound_at,
+    coalesce(max(l.loads), 0) AS loads,
+    max(l.last_used_at) AS last_used_at
+FROM skills k LEFT JOIN (
+    SELECT x.*, s.skill_name FROM agent_skill_bindings x JOIN skills s
+        ON s.owner = x.owner AND s.id = x.skill_id
+    WHERE x.deleted_at IS NULL
+) AS b ON b.owner = k.owner AND b.skill_name = k.skill_name
+    AND (b.version IS NULL OR b.version = k.version)
+LEFT JOIN (
+    SELECT owner, skill_id, count(*) AS loads, max(created_at) AS last_used_at
+    FROM skill_loads WHERE deleted_at IS NULL GROUP BY owner, skill_id
+) AS l ON l.owner = k.owner AND l.skill_id = k.id
+WHERE k.deleted_at IS NULL
+GROUP BY k.owner, k.id, k.skill_name, k.category, k.version, k.is_active;

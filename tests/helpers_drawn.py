@@ -9,9 +9,10 @@ from uuid import UUID
 
 from annotated_types import Ge, Le
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, StringConstraints
 from pydantic.fields import FieldInfo
 
+from agent_mem.records.portable import portable
 from agent_mem.records.record import Record
 
 INT32 = 2**31 - 1
@@ -29,8 +30,8 @@ JSON = st.dictionaries(
     ),
     max_size=4,
 )
+PATHS = st.from_regex(r"f[a-z0-9é-]{0,8}(/f[a-z0-9 ]{0,8}[a-z]\.md){0,2}", fullmatch=True)
 PLAIN: dict[Any, st.SearchStrategy[Any]] = {
-    str: TEXTS,
     bool: st.booleans(),
     UUID: st.uuids(),
     datetime: TIMES,
@@ -65,9 +66,18 @@ def values(annotation: object, limits: Iterable[object] = ()) -> st.SearchStrate
     if origin is list:
         return st.lists(values(inner[0]), max_size=4)
     kind: Any = origin or annotation
-    if issubclass(kind, BaseModel):
-        return fields(kind)
+    if kind is str or issubclass(kind, BaseModel):
+        return patterned(list(limits)) if kind is str else fields(kind)
     return PLAIN[kind] if kind in PLAIN else numbers(kind, list(limits))
+
+
+def patterned(limits: list[object]) -> st.SearchStrategy[str]:
+    """Draw text, of the kind that it has to be."""
+    if any(isinstance(one, AfterValidator) and one.func is portable for one in limits):
+        return PATHS
+    patterns = (one.pattern for one in limits if isinstance(one, StringConstraints))
+    found = next((pattern for pattern in patterns if isinstance(pattern, str)), None)
+    return st.from_regex(found.rstrip("$") + r"\Z", fullmatch=True) if found else TEXTS
 
 
 def numbers(annotation: object, limits: list[object]) -> st.SearchStrategy[Any]:

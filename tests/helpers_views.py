@@ -18,6 +18,7 @@ from agent_mem.records.record import Record, uuid7
 from agent_mem.records.run import Run
 from agent_mem.records.session import Session
 from agent_mem.records.skill import Skill
+from agent_mem.records.skill_load import SkillLoad
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.solution import Solution
 from agent_mem.records.sync_pass import SyncPass
@@ -104,6 +105,9 @@ SKILLS = [
         agent_name="intern", skill_id=GIT.id, priority=10, enabled=False, created_at=ago(days=1)
     ),
     Binding(agent_name="nobody", skill_id=GIT.id, priority=1, deleted_at=NOW),
+    SkillLoad(skill_id=GIT.id, agent_name=DEVOPS, created_at=ago(days=2)),
+    SkillLoad(skill_id=GIT.id, agent_name=ODOO, created_at=ago(hours=3)),
+    SkillLoad(skill_id=GIT.id, agent_name=ODOO, deleted_at=NOW),
 ]
 
 

@@ -36,7 +36,9 @@ from agent_mem.records.record import Record, now, uuid7
 from agent_mem.records.run import Run
 from agent_mem.records.session import Session
 from agent_mem.records.signal import Signal
-from agent_mem.records.skill import Skill
+from agent_mem.records.skill import Entry, Skill, sha256
+from agent_mem.records.skill_file import SkillFile
+from agent_mem.records.skill_load import SkillLoad
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.solution import Attempt, Solution
 from agent_mem.records.state import State
@@ -92,8 +94,18 @@ def examples() -> list[Record]:
             solution="retry",
             others=[Attempt(solution=ODD, usage_count=2)],
         ),
-        Skill(skill_name="s", description="d", spec={"inputSchema": {}}, body=ODD, is_active=False),
+        SkillFile(skill_id=uuid7(), path="a.md", media_type="x", digest=sha256(b""), content=ODD),
+        Skill(
+            skill_name="s",
+            description="d",
+            spec={"inputSchema": {}},
+            body=ODD,
+            is_active=False,
+            files=[Entry(path="a.md", size=9, digest=sha256(b""), executable=True)],
+            registered_by="ana@laptop",
+        ),
         Binding(agent_name="a", skill_id=uuid7(), config={"n": 10**30}),
+        SkillLoad(skill_id=uuid7(), agent_name=ODD),
         Behavior(agent_name="a", name="nightly", action="prune"),
         Run(behavior_id=uuid7(), duration_ms=0.1, ended_at=THEN),
         Insight(agent_name="a", behavior_id=uuid7(), run_id=uuid7(), topic="t", content=ODD),

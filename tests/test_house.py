@@ -27,6 +27,7 @@ LONGER_BY_RIGHT: dict[str, str] = {
     "log_decision": "thirteen parameters",
     "save_session": "nine parameters",
     "register_behavior": "thirteen parameters",
+    "register_skill": "eight parameters",
 }
 
 

@@ -26,7 +26,9 @@ from agent_mem.records.record import Record
 from agent_mem.records.run import Run
 from agent_mem.records.session import Session
 from agent_mem.records.signal import Signal
-from agent_mem.records.skill import Skill
+from agent_mem.records.skill import Skill, sha256
+from agent_mem.records.skill_file import SkillFile
+from agent_mem.records.skill_load import SkillLoad
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.state import State
 from agent_mem.records.sync_pass import SyncPass
@@ -56,6 +58,7 @@ def key(number: int) -> UUID:
 
 
 SESSION, PARENT, SKILL = key(1), key(301), key(701)
+DIGEST = sha256(b"")
 
 
 def stamps(number: int, name: str) -> dict[str, Any]:
@@ -145,6 +148,17 @@ def remembered(n: int, name: str) -> Iterator[Record]:
 def acting(n: int, name: str) -> Iterator[Record]:
     ours = {k: v for k, v in stamps(n, name).items() if k not in ("agent_name", "project", "id")}
     yield Skill(**ours, id=key(700 + n), skill_name=name, description="d", is_active=n % 6 != 0)
+    yield SkillLoad(**ours, id=key(2100 + n), skill_id=key(701 + n % 3), agent_name=name)
+    yield SkillFile(
+        **ours,
+        id=key(2000 + n),
+        skill_id=SKILL,
+        path="a/b.md" if n % 3 else "c",
+        part=n,
+        media_type="text/markdown",
+        digest=DIGEST,
+        content=name,
+    )
     agent = "a" if n <= len(NAMES) else f"of {name}"
     yield Binding(**ours, id=key(800 + n), agent_name=agent, skill_id=key(700 + n), priority=n % 3)
     yield Behavior(**ours, id=key(900 + n), agent_name=f"{agent}{n % 5}", name=name, action="x")
@@ -312,9 +326,9 @@ CASES: dict[str, list[Case]] = {
     ),
     "record_history.of_record": limited({"record": "tasks", "record_id": SESSION}),
     "sessions.newest": limited({"before": START + 9 * HOUR}, {"before": START}),
+    "skill_files.pieces": [{"skill_id": SKILL, "path": "a/b.md", "digest": DIGEST}],
+    "skill_loads.counted": [{}],
     "skills.all": [{}],
-    "skills.named": [{"name": name} for name in NAMES],
-    "skills.names": [{}],
     "tasks.listed": limited(
         *[{**who, "status": s} for who in WHO for s in ("open", "all", "done", "todo")]
     ),
@@ -330,8 +344,11 @@ OF_ONE_DATABASE = {
     "local.advance",
     "local.last_change",
     "behaviors.note_status",
+    "skill_approvals.add",
+    "skill_approvals.all",
+    "skill_approvals.here",
 }
-"""Each database has a ledger, a clock, and a last status of its own: other tests look at them."""
+"""Each database has a ledger, a clock, a last status and approvals of its own, with other tests."""
 INDEX = ("passages.", "memory_index.")
 """Each database has keys of its own for what recall searches: what is found is compared."""
 

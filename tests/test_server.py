@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from conftest import Call, Server
+from helpers_skills import published
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
@@ -115,10 +116,11 @@ async def test_each_tool_says_truly_what_it_may_do(client: Client) -> None:
 
 
 async def test_a_tool_that_says_it_reads_writes_nothing(app: App, call: Call) -> None:
+    """But that a skill was used, which nobody reads anything else by."""
     await call("remember", content="Tea is at four.")
-    await app.store.put(Skill(skill_name="git", description="d"))
+    await published(app, Skill(skill_name="git", description="d"))
     before = await app.store.rows("local.last_change")
-    waiting = await app.store.rows("local.waiting")
+    (waiting,) = await app.store.rows("local.waiting")
     arguments = {
         "recall": {"query": "tea"},
         "find_solution": {"problem": "tea"},
@@ -131,9 +133,8 @@ async def test_a_tool_that_says_it_reads_writes_nothing(app: App, call: Call) ->
     assert [dict(row) for row in await app.store.rows("local.last_change")] == [
         dict(row) for row in before
     ]
-    assert [dict(row) for row in await app.store.rows("local.waiting")] == [
-        dict(row) for row in waiting
-    ]
+    (after,) = await app.store.rows("local.waiting")
+    assert after["n"] == waiting["n"] + 1
 
 
 async def test_the_core_tools_are_shown_from_the_start(client: Client) -> None:
@@ -227,6 +228,7 @@ async def test_the_templates_are_listed(client: Client) -> None:
     listed = (await client.list_resource_templates()).resource_templates
 
     assert [template.uri_template for template in listed] == [
+        "skill://{name}/{+path}",
         "memory://topics/{topic}",
         "memory://sessions/{session_id}",
         "memory://decisions/{decision_id}",
@@ -234,7 +236,7 @@ async def test_the_templates_are_listed(client: Client) -> None:
         "memory://agents/{agent}/signals",
         "memory://item/{id}",
     ]
-    assert all(template.mime_type == "application/json" for template in listed)
+    assert all(template.mime_type == "application/json" for template in listed[1:])
 
 
 async def test_topics_are_told_with_how_much_is_known_of_each(client: Client) -> None:
@@ -447,7 +449,7 @@ async def completed(client: Client, name: str, typed: str) -> list[str]:
 
 
 async def test_names_are_completed_as_they_are_typed(app: App, client: Client) -> None:
-    await app.store.put(Skill(skill_name="git-bisect", description="d"))
+    await published(app, Skill(skill_name="git-bisect", description="d"))
     await use(
         client,
         "remember",

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 from conftest import Call
+from helpers_skills import published
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -210,7 +211,8 @@ async def test_skills_come_in_the_agents_order(app: App, call: Call) -> None:
         Binding(agent_name="ana", skill_id=skill.id, priority=priority)
         for skill, priority in zip(skills, (3, 1, 2), strict=True)
     ]
-    await app.store.put(*skills, *order)
+    await published(app, *skills)
+    await app.store.put(*order)
 
     assert (await call("restore_session", agent="ana"))["skills"] == ["sql", "css", "git"]
     assert (await call("restore_session"))["skills"] == ["css", "git", "sql"]

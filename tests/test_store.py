@@ -29,7 +29,9 @@ from agent_mem.records.record import Record, uuid7
 from agent_mem.records.run import Run
 from agent_mem.records.session import Session
 from agent_mem.records.signal import Signal
-from agent_mem.records.skill import Skill
+from agent_mem.records.skill import Skill, sha256
+from agent_mem.records.skill_file import SkillFile
+from agent_mem.records.skill_load import SkillLoad
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.solution import Solution
 from agent_mem.records.state import State
@@ -82,8 +84,10 @@ EXAMPLES: tuple[Record, ...] = (
     Solution(agent_name="a", problem_signature="x", problem_description="x", solution="y").tried(
         "z", worked=True
     ),
+    SkillFile(skill_id=KEY, path="a.md", media_type="x", digest=sha256(b""), content=""),
     Skill(skill_name="s", description="d", body=ODD, spec={"name": "s"}, dependencies=["git"]),
     Binding(agent_name="a", skill_id=KEY, enabled=False, priority=10, config={"k": "v"}),
+    SkillLoad(skill_id=KEY, agent_name="a"),
     Behavior(agent_name="a", name="n", action="analyze", params={"hours": 3}, depends_on=["m"]),
     Run(behavior_id=KEY, output={"found": 2}, duration_ms=1.25),
     Insight(agent_name="a", behavior_id=KEY, run_id=KEY, topic="t", content="c"),

@@ -140,6 +140,8 @@ async def test_the_usage_of_a_skill_is_told_by_who_is_bound_to_it(filled: str) -
         "agents": [DEVOPS, ODOO],
         "first_priority": 30,
         "last_bound_at": ago(hours=1),
+        "loads": 2,
+        "last_used_at": ago(hours=3),
     }
     assert mail == {
         "owner": "team",
@@ -153,6 +155,8 @@ async def test_the_usage_of_a_skill_is_told_by_who_is_bound_to_it(filled: str) -
         "agents": [],
         "first_priority": None,
         "last_bound_at": None,
+        "loads": 0,
+        "last_used_at": None,
     }
 
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator
 LONGEST: Final = 200
 """Bytes of one name, and below of a whole path: an unpacked archive has to fit on Windows, too."""
 LONGEST_PATH: Final = 400
-UNPORTABLE: Final = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\\]')
+UNPORTABLE: Final = re.compile('[\x00-\x1f\x7f-\x9f\ud800-\udfff<>:"|?*\\\\]')
 RESERVED: Final = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
 """What Windows takes for a device, whatever comes after the dot."""
 
@@ -30,7 +30,7 @@ def unportable(name: str) -> str | None:
     if name in ("", ".", ".."):
         return "is no name"
     if UNPORTABLE.search(name):
-        return "has a character that Windows does not allow"
+        return "has a character that is not allowed everywhere"
     if name != name.strip(" ").rstrip("."):
         return "begins or ends with a space, or ends with a dot"
     if RESERVED.fullmatch(name):

@@ -20,6 +20,7 @@ WORDS: Final = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 INTEGER: Final = re.compile(r"[-+]?[0-9]{1,15}")
+OF_BITS: Final = re.compile(r"0x[0-9a-fA-F]{1,13}|0o[0-7]{1,17}")
 NUMBER: Final = re.compile(
     r"[-+]?(\.[0-9]{1,30}|[0-9]{1,30}(\.[0-9]{0,30})?)([eE][-+]?[0-9]{1,2})?"
 )
@@ -110,4 +111,6 @@ def core(node: yaml.ScalarNode) -> object:
         return WORDS[text]
     if INTEGER.fullmatch(text):
         return int(text)
+    if OF_BITS.fullmatch(text):
+        return int(text, 0)
     return float(text) if NUMBER.fullmatch(text) else text

@@ -151,8 +151,8 @@ async def load_skill(
     registry, bound = await app.store.engine.read(bounds(app, who))
     may = {skill.skill_name: (skill, config) for skill, config in allowed(registry, bound)}
     if name not in may:
-        newest = registry.newest(name)
-        raise InvalidInput(f"The agent `{who}` has no enabled binding to `{newest.skill_name}`.")
+        registry.newest(name)
+        raise InvalidInput(f"The agent `{who}` has no enabled binding to the skill `{name}`.")
     skill, config = may[name]
     origin = await app.store.engine.read(origin_of(app, skill))
     if file is not None:

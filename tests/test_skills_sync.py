@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import calling
 from helpers_skills import folder
-from helpers_sync import machine, restore, settle
+from helpers_sync import machine, restore, run, settle
 from pydantic import SecretStr
 
 from agent_mem.app import App, open_direct
@@ -22,6 +22,7 @@ from agent_mem.server.skill_files import served
 from agent_mem.skills.folder import drafts
 from agent_mem.skills.publishing import publishing
 from agent_mem.skills.registry import approving
+from agent_mem.storage.sqlite import SQLite
 
 pytestmark = pytest.mark.anyio
 
@@ -210,3 +211,20 @@ def test_the_user_is_shown_what_waits_and_is_asked(
     assert "waits for approval" in agent_mem("b", "skills", "--direct", "list")
     agent_mem("b", "skills", "--direct", "approve", "git", "--yes")
     assert "waits for approval" not in agent_mem("b", "skills", "--direct", "list")
+
+
+async def test_what_was_here_before_there_were_approvals_is_approved(
+    laptop: App, desktop: App, tmp_path: Path
+) -> None:
+    skill = await publish(laptop, tmp_path, "1.0.0")
+    await settle(laptop, desktop)
+    for app in (laptop, desktop):
+        await run(app.store, "DELETE FROM skill_approvals")
+        await run(app.store, "DELETE FROM schema_ledger WHERE line = 'skills' AND version = 3")
+        async with SQLite.open(app.settings.db):  # which brings the file up to date
+            pass
+
+    assert await listed(laptop) == {"git": "1.0.0"}
+    assert await listed(desktop) == {"note": f"No such skills. {WAITS}"}
+    await laptop.store.put(skill.model_copy(update={"body": "Another."}))
+    assert await listed(laptop) == {"note": f"No such skills. {WAITS}"}

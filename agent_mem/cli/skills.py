@@ -1,7 +1,6 @@
 """Skills: into the registry and out of it, and what a person says of those that came by sync."""
 
-import getpass
-import re
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -92,7 +91,8 @@ def import_command(
     """
 
     async def importing(app: App) -> list[Published]:
-        by = re.sub(r"[^\w.@-]+", "-", f"{getpass.getuser()}@{maker(app).partition('@')[2]}")
+        user = os.environ.get("USER") or os.environ.get("USERNAME")
+        by = maker(user or app.settings.agent)
         found = [
             replace(draft, version=version or draft.version, maker=by)
             for draft in drafts([folder.expanduser() for folder in folders])

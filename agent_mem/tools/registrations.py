@@ -57,7 +57,7 @@ async def register_skill(
         spec=spec or {},
         dependencies=dependencies or [],
         active=active,
-        maker=maker(app),
+        maker=maker(app.settings.agent),
     )
     # Here, since what reads YAML and schemas takes long to load.
     module = await run_sync(import_module, "agent_mem.skills.drafting")
@@ -73,6 +73,6 @@ async def register_skill(
     )
 
 
-def maker(app: App) -> str:
-    """Name who registers something here."""
-    return re.sub(r"[^\w.@-]+", "-", f"{app.settings.agent}@{platform.node()}")[:200]
+def maker(name: str) -> str:
+    """Say who registers something here, and on which machine."""
+    return re.sub(r"[^\w.@-]+", "-", f"{name}@{platform.node()}")[:200]

@@ -115,8 +115,7 @@ async def test_each_tool_says_truly_what_it_may_do(client: Client) -> None:
         assert hint.open_world_hint is False
 
 
-async def test_a_tool_that_says_it_reads_writes_nothing(app: App, call: Call) -> None:
-    """But that a skill was used, which nobody reads anything else by."""
+async def test_a_tool_that_reads_writes_nothing_but_that_it_was_used(app: App, call: Call) -> None:
     await call("remember", content="Tea is at four.")
     await published(app, Skill(skill_name="git", description="d"))
     before = await app.store.rows("local.last_change")

@@ -196,6 +196,9 @@ def test_the_user_is_shown_what_waits_and_is_asked(
     for machine_, words in (("a", ("skills", "import", git)), ("a", ("sync",)), ("b", ("sync",))):
         agent_mem(machine_, *words)
     assert states("b") == ["waits for approval"]
+    agent_mem("b", "skills", "deactivate", "git")
+    agent_mem("b", "skills", "deactivate", "git", "--undo")
+    assert states("b") == ["waits for approval"]
 
     asked = agent_mem("b", "skills", "approve", "git", says="n\n")
     assert "How to git." in asked

@@ -141,7 +141,7 @@ def test_what_recall_does_not_find_is_no_news() -> None:
     change = Work(agent_name="a", action="changed")
 
     assert not EventFilter(type="work").fits(change)
-    assert told(change) == {"record": str(change.id), "type": "work"}
+    assert told(change, []) == {"record": str(change.id), "type": "work", "because": []}
 
 
 async def test_a_name_that_nobody_knows_is_told() -> None:

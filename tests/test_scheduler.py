@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -167,6 +168,35 @@ async def test_a_behavior_does_not_hear_itself(app: App, call: Call) -> None:
     # Both found the same; the insight of `b` itself was no news to it.
     assert len(insights) == 2
     assert len(await runs(app)) == 1
+
+
+async def test_behaviors_that_listen_to_each_other_do_not_go_round_for_ever(
+    app: App, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = count()
+
+    async def talk(_: App, __: Task) -> Outcome:
+        await anyio.lowlevel.checkpoint()
+        return Outcome({}, [Found("talk", f"This is new: {next(numbers)}.", 0.9)])
+
+    monkeypatch.setitem(BEHAVIORS, "talk", talk)
+    heard = {"trigger_type": "event", "event_filter": {"type": "insight"}, "action": "talk"}
+    await app.store.put(
+        behavior(app, "b", **heard),
+        behavior(app, "other", **heard),
+        behavior(app, "c", trigger_type="daily", schedule=f"{now():%H:%M}", action="talk"),
+    )
+    async with scheduled(app):
+        await ended(app, 2)
+        await ended(app, 2, name="other")
+        await app.store.put(
+            behavior(app, "last", trigger_type="event", event_filter={"type": "event"})
+        )
+        await call("log_event", type="note", content="What is heard after all that.")
+        await ended(app, name="last")
+
+    # Each heard what `c` found, and what the other found because of it: no more.
+    assert len(await runs(app)) == len(await runs(app, "other")) == 2
 
 
 async def test_a_run_that_was_broken_off_has_failed_with_the_reason_and_is_done_again(

@@ -1,5 +1,6 @@
 """Which new records are events to a behavior."""
 
+from collections.abc import Container
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -75,22 +76,27 @@ def filter_of(behavior: Behavior) -> EventFilter:
         raise InvalidInput(f"`{where[:80]}`: {said}. It takes {known}.") from None
 
 
-def hears(behavior: Behavior, record: Record) -> bool:
-    """Look whether a record is news to a behavior: made since it listens, and not by itself."""
+def hears(behavior: Behavior, record: Record, because: Container[str]) -> bool:
+    """Look whether a record is news to a behavior: made since it listens, and not because of it.
+
+    Args:
+        behavior: what listens.
+        record: what came.
+        because: the ids of the behaviors that led to it.
+    """
     since = behavior.scheduled_at or behavior.created_at
-    if getattr(record, "behavior_id", None) == behavior.id or record.created_at < since:
+    if str(behavior.id) in because or record.created_at < since:
         return False
     return filter_of(behavior).fits(record)
 
 
-def told(record: Record) -> dict[str, Any]:
+def told(record: Record, because: list[str]) -> dict[str, Any]:
     """Say what of a record its behaviors are given."""
+    known = {"record": str(record.id), "type": record.KIND, "because": because}
     about = record.findable()
     if about is None:
-        return {"record": str(record.id), "type": record.KIND}
-    return {
-        "record": str(record.id),
-        "type": record.KIND,
+        return known
+    return known | {
         "kind": kind_of(record, about),
         "topic": about.topic,
         "agent": about.agent_name,

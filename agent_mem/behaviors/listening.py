@@ -10,7 +10,9 @@ from agent_mem.behaviors.slots import Slot
 from agent_mem.errors import InvalidInput
 from agent_mem.records import FINDABLE
 from agent_mem.records.behavior import Behavior
+from agent_mem.records.insight import Insight
 from agent_mem.records.record import Record
+from agent_mem.records.run import Run
 from agent_mem.storage import statements
 from agent_mem.storage.statements import Statement, Transaction
 from agent_mem.storage.store import Store, decode
@@ -49,10 +51,10 @@ class Listener:
             ids = sorted({found[1] for row in rows if (found := ITEM.fullmatch(row["uri"]))})
             records = await self._store.engine.read(self._among(listening, ids))
             slots += [
-                Slot(behavior, str(record.id), "event", input=told(record))
-                for record in sorted(records, key=lambda record: record.hlc)
+                Slot(behavior, str(record.id), "event", input=told(record, because))
+                for record, because in sorted(records, key=lambda found: found[0].hlc)
                 for behavior, _ in listening
-                if hears(behavior, record)
+                if hears(behavior, record, because)
             ]
             self._heard = rows[-1]["n"]
         self._told |= bool(slots)
@@ -68,15 +70,28 @@ class Listener:
 
     def _among(
         self, listening: list[tuple[Behavior, EventFilter]], ids: list[str]
-    ) -> Transaction[list[Record]]:
-        """Read those records that anybody listens for."""
-        found: list[Record] = []
+    ) -> Transaction[list[tuple[Record, list[str]]]]:
+        """Read those records that anybody listens for, each with the behaviors that led to it."""
+        found: list[tuple[Record, list[str]]] = []
         for kind in sorted({wanted.type for _, wanted in listening}):
             model = FINDABLE[kind]
             params = {"owner": self._store.owner, "ids": ids}
             rows = yield Statement(statements.among(model), params)
-            found += [decode(model, row) for row in rows]
+            for record in (decode(model, row) for row in rows):
+                found += [(record, (yield from causes(self._store, record)))]
         return found
+
+
+def causes(store: Store, record: Record) -> Transaction[list[str]]:
+    """Name the behaviors that led to a record: who found it, and who led to that run.
+
+    So two behaviors that listen to each other end, and do not go round for ever.
+    """
+    if not isinstance(record, Insight):
+        return []
+    run = yield from store.getting(Run, record.run_id)
+    before: list[str] = run.input.get("because", []) if run else []
+    return [*before, str(record.behavior_id)]
 
 
 def filters(behaviors: Iterable[Behavior]) -> list[tuple[Behavior, EventFilter]]:

@@ -25,10 +25,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from agent_mem.behaviors.allowed import OAuth, place, read
 from agent_mem.config import Settings
 from agent_mem.errors import InvalidInput
+from agent_mem.server.changes import Changes
 from agent_mem.server.door import Door, Keys
 from agent_mem.server.kernel import kernel
 from agent_mem.server.limits import Limits
 from agent_mem.server.oauth import Issuer
+from agent_mem.server.opening import Opening
 from agent_mem.server.owners import Asked, AskedChanges, Owners
 from agent_mem.server.scopes import SCOPES
 from agent_mem.server.tokens import Tokens
@@ -64,8 +66,16 @@ class Options:
     json: bool = True
 
 
-async def serve(settings: Settings, options: Options) -> int:
+Making = Callable[[Opening, Changes], Server[Any]]
+
+
+async def serve(settings: Settings, options: Options, making: Making = kernel) -> int:
     """Serve until a signal comes; returns the exit code.
+
+    Args:
+        settings: where the memory is, and whose.
+        options: where and how to serve.
+        making: makes the server that stands behind it all.
 
     Raises:
         InvalidInput: nobody would be asked who they are, off this machine; or the address cannot
@@ -74,7 +84,7 @@ async def serve(settings: Settings, options: Options) -> int:
     """
     logging.basicConfig(stream=sys.stderr, level=settings.log_level)
     owners = Owners(settings, direct=options.direct)
-    app = application(owners, options)
+    app = application(owners, options, making)
     listening = listen(options)
     ended: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises it again when all is done
@@ -109,15 +119,13 @@ class Process(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def application(
-    owners: Owners, options: Options, making: Callable[..., Server[Any]] = kernel
-) -> Starlette:
+def application(owners: Owners, options: Options, making: Making) -> Starlette:
     """Wire the kernel to its transport, and put the door before it.
 
     Args:
         owners: whose memories are served.
         options: how.
-        making: makes the kernel.
+        making: makes the server that stands behind it all.
 
     Raises:
         InvalidInput: nobody would be asked who they are, off this machine.

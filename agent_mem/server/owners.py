@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from anyio.abc import TaskGroup
 from mcp.server import ServerRequestContext
+from mcp.server.subscriptions import ServerEvent
 from mcp.types import (
     EmptyResult,
     SubscribeRequestParams,
@@ -170,6 +171,9 @@ class AskedChanges(Changes):
     def __init__(self, owners: Owners) -> None:
         super().__init__(Asked(owners))
         self._owners = owners
+
+    async def publish(self, event: ServerEvent) -> None:
+        await self._owners.asking.changes.publish(event)
 
     async def listen(
         self, ctx: ServerRequestContext[object], params: SubscriptionsListenRequestParams

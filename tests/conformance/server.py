@@ -158,7 +158,9 @@ class Fixtures:
             Prompt(
                 name=n,
                 description="For the conformance suite",
-                arguments=[PromptArgument(name=one, description="Text", required=True) for one in given],
+                arguments=[
+                    PromptArgument(name=one, description="Text", required=True) for one in given
+                ],
             )
             for n, given in PROMPTS.items()
         ]
@@ -204,12 +206,16 @@ def answers(params: Asking) -> dict[str, Any]:
 def needing(ctx: Any, capability: str) -> None:
     able = ctx.session.client_capabilities
     if able is None or getattr(able, capability) is None:
-        raise MCPError(MISSING, "A capability is missing", {"requiredCapabilities": {capability: {}}})
+        raise MCPError(
+            MISSING, "A capability is missing", {"requiredCapabilities": {capability: {}}}
+        )
 
 
 async def logged(ctx: Any) -> None:
     for said in ("started", "processing data", "completed"):
-        await ctx.session.send_log_message("info", f"Tool {said}", related_request_id=ctx.request_id)
+        await ctx.session.send_log_message(
+            "info", f"Tool {said}", related_request_id=ctx.request_id
+        )
         await anyio.sleep(STEP)
 
 

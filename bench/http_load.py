@@ -20,7 +20,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import httpx2
 from scale_build import build, fresh, settings_of
@@ -58,7 +58,7 @@ class Caller:
         self.chance = random.Random(seed)  # noqa: S311 - no secret
         self._last = 0
 
-    async def __aenter__(self) -> "Caller":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -82,7 +82,7 @@ class Caller:
                 "mcp-name": tool,
             },
         )
-        if answer.status_code != httpx2.codes.OK:
+        if not answer.is_success:
             raise RuntimeError(f"HTTP {answer.status_code}")
         told = answer.json()
         if "error" in told or told["result"].get("isError"):
@@ -177,7 +177,7 @@ def show(told: Told, seconds: float) -> None:
         print(f"| {name} | {len(found)} | {len(found) / seconds:.0f} | {' | '.join(at)} |")
     print(f"\nerrors: {sum(told.errors.values())}")
     for error, count in told.errors.most_common(5):
-        print(f"  {count} × {error}")
+        print(f"  {count} times: {error}")
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ LEGACY = "2025-11-25"
 BOTH = "application/json, text/event-stream"
 LONG = 20.0
 """Seconds for what takes a second, where nothing else is done at the same time."""
-META = {
+META: dict[str, Any] = {
     "io.modelcontextprotocol/protocolVersion": MODERN,
     "io.modelcontextprotocol/clientCapabilities": {},
 }
@@ -58,7 +58,10 @@ class Web:
 
     @asynccontextmanager
     async def talking(
-        self, token: str | None = None, mode: Literal["auto", "legacy"] = "auto", **more: Any
+        self,
+        token: str | None = None,
+        mode: Literal["auto", "legacy"] = "auto",
+        **more: Any,  # noqa: ANN401 - the client's own
     ) -> AsyncGenerator[Client]:
         """Talk by the SDK's client."""
         async with httpx2.AsyncClient(headers=bearer(token), timeout=LONG) as http:
@@ -66,7 +69,7 @@ class Web:
             async with Client(transport, mode=mode, **more) as client:
                 yield client
 
-    async def ended(self, number: int) -> int:
+    async def ended(self, number: signal.Signals) -> int:
         """Tell the process to stop; give the code with which it did."""
         self.process.send_signal(number)
         with anyio.fail_after(LONG):
@@ -86,7 +89,9 @@ async def web(env: dict[str, str], *options: str) -> AsyncGenerator[Web]:
     try:
         with anyio.fail_after(LONG):
             line = await BufferedByteReceiveStream(process.stderr).receive_until(b"\n", 10_000)
-        assert line.startswith(b"Serving MCP at http://"), line
+            if not line.startswith(b"Serving MCP at http://"):
+                await process.wait()
+                raise AssertionError(line)
         url = line.decode().split()[-1]
         async with httpx2.AsyncClient(timeout=LONG, trust_env=False) as client:
             yield Web(url, process, client)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import anyio
 import httpx2
 import pytest
+import uvicorn
 from helpers_http import BOTH, LEGACY, LONG, Web, bearer, web
 
 from agent_mem.app import open_app
@@ -16,7 +17,7 @@ from agent_mem.config import Settings
 from agent_mem.errors import InvalidInput
 from agent_mem.records.memory import Memory
 from agent_mem.records.record import now
-from agent_mem.server.http import Options, application
+from agent_mem.server.http import Options, Process, application
 from agent_mem.server.kernel import kernel
 from agent_mem.server.owners import Owners, settings_of
 from agent_mem.server.tokens import Tokens
@@ -77,7 +78,7 @@ async def test_whoever_shows_no_good_token_is_refused(env: dict[str, str], token
     tokens.revoke("old laptop")
     unknown = challenge("invalid_token", "The token is not known here.")
     remember = ("tools/call", {"name": "remember", "arguments": {"content": FERRY}})
-    author = ("tools/call", {"name": "register_skill", "arguments": {}})
+    author: tuple[str, dict[str, Any]] = ("tools/call", {"name": "register_skill", "arguments": {}})
 
     async with web(env, "--toolsets", "all") as one:
         found = {
@@ -128,7 +129,7 @@ async def test_a_request_that_is_odd_is_refused_but_health_is_told_to_everybody(
     reader = tokens.add("reader", "ana", "read")
     call = {"method": "tools/call", "params": {"name": "remember", "arguments": {"content": "x"}}}
 
-    async def status(token: str, **more: Any) -> int:
+    async def status(token: str, **more: Any) -> int:  # noqa: ANN401 - the request's own
         sent = {"accept": BOTH, "content-type": "application/json", **bearer(token)}
         return (await one.client.post(one.url, headers=sent, **more)).status_code
 
@@ -227,14 +228,27 @@ async def test_an_address_that_is_taken_is_told_in_a_sentence(
             pass
 
 
+async def test_a_server_that_has_no_memories_any_more_stops(settings: Settings) -> None:
+    owners = Owners(settings)
+    process = Process(uvicorn.Config("none:none"), owners)
+
+    async with owners.run():
+        assert not await process.on_tick(1)
+    assert await process.on_tick(1)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 async def test_a_signal_ends_it_while_clients_listen_and_keeps_what_was_answered(
-    number: int, code: int, env: dict[str, str], settings: Settings
+    number: signal.Signals, code: int, env: dict[str, str], settings: Settings
 ) -> None:
-    async with web(env) as one, one.talking(mode="legacy"), one.talking() as client:
-        async with client.listen(resource_subscriptions=["memory://topics"]):
-            kept = await one.call("remember", content=FERRY)
-            ended = await one.ended(number)
+    async with (
+        web(env) as one,
+        one.talking(mode="legacy"),
+        one.talking() as client,
+        client.listen(resource_subscriptions=["memory://topics"]),
+    ):
+        kept = await one.call("remember", content=FERRY)
+        ended = await one.ended(number)
 
     assert ended == code
     async with open_app(settings) as app:

@@ -6,15 +6,15 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import pytest
 from helpers_http import BOTH, LEGACY, LONG, Web, bearer, web
-from mcp import MCPDeprecationWarning
-from mcp.server.subscriptions import ResourceUpdated
+from mcp import Client, MCPDeprecationWarning
+from mcp.server.subscriptions import ResourceUpdated, ToolsListChanged
 from mcp.types import ResourceUpdatedNotification
 
 from agent_mem.config import Settings
-from agent_mem.server.owners import Owners
+from agent_mem.server.kernel import kernel
+from agent_mem.server.owners import Asked, AskedChanges, Owners
 from agent_mem.server.tokens import Tokens
 
 pytestmark = pytest.mark.anyio
@@ -108,7 +108,7 @@ async def test_whatever_one_owner_guesses_shows_nothing_of_the_other(
 ) -> None:
     one, ana, bo = shared
     ids = await filled(one, ana)
-    lists = [
+    lists: list[tuple[str, dict[str, Any]]] = [
         ("resources/list", {"cursor": cursor(NAME[:-1])}),
         ("resources/list", {}),
         (
@@ -241,3 +241,36 @@ async def test_the_memory_that_was_not_asked_for_longest_is_closed_and_opened_ag
 
     assert again is not first
     assert not owners.running
+
+
+async def test_what_is_published_and_subscribed_is_that_of_whoever_asks(
+    settings: Settings,
+) -> None:
+    owners, heard = Owners(settings), list[tuple[str, object]]()
+    changes = AskedChanges(owners)
+    send, told = anyio.create_memory_object_stream[object](100)
+
+    async def tell(message: object) -> None:
+        await send.send(message)
+
+    async with owners.run(), send, told, owners.holding("bo"):
+        owners.asking.changes.subscribe(lambda event: heard.append(("bo", event)))
+        async with owners.holding("ana"):
+            owners.asking.changes.subscribe(lambda event: heard.append(("ana", event)))
+            server = kernel(Asked(owners), changes)
+            async with Client(server, mode="legacy", message_handler=tell) as client:
+                for uri in (TOPIC, "memory://topics"):
+                    with pytest.warns(MCPDeprecationWarning):
+                        await client.subscribe_resource(uri)  # pyright: ignore[reportDeprecated] - that is what is tested
+                with pytest.warns(MCPDeprecationWarning):
+                    await client.unsubscribe_resource(TOPIC)  # pyright: ignore[reportDeprecated] - as above
+                await changes.publish(ToolsListChanged())
+                for uri in (TOPIC, "memory://topics"):
+                    await owners.asking.changes.updated(uri)
+                with anyio.fail_after(LONG):
+                    first = await told.receive()
+
+    assert heard[0] == ("ana", ToolsListChanged())
+    assert {who for who, _ in heard} == {"ana"}
+    assert isinstance(first, ResourceUpdatedNotification)
+    assert first.params.uri == "memory://topics"

@@ -1,5 +1,7 @@
 """Access tokens of an authorization server: which are taken, and whose they are."""
 
+import hmac
+from base64 import urlsafe_b64encode
 from collections.abc import Generator
 from datetime import timedelta
 from typing import Any
@@ -89,11 +91,9 @@ async def test_a_token_that_is_not_for_this_server_is_refused(
     claims: dict[str, Any] = jwt.decode(there.signed(), options={"verify_signature": False})
     kid = {"kid": "first"}
     by_another = jwt.encode(claims, own, "RS256", headers=kid)
-    unsigned = jwt.encode(claims, None, "none", headers=kid)
+    unsigned = jwt.encode(claims, "", "none", headers=kid)
     head, body, _ = jwt.encode(claims, b"x" * 32, "HS256", headers=kid).split(".")
-    shared = ".".join(
-        (head, body, jwt.api_jws.base64url_encode(hmac_of(public, f"{head}.{body}")).decode())
-    )
+    shared = f"{head}.{body}.{hmac_of(public, f'{head}.{body}')}"
     long_ago = now() - timedelta(minutes=5)
 
     found = {
@@ -111,17 +111,15 @@ async def test_a_token_that_is_not_for_this_server_is_refused(
         "no JWT": await refused(issuer, "not.a.token"),
     }
 
-    assert {name for name, said in found.items() if "audience" in said.lower()} == {
-        "wrong audience",
-        "no audience",
-    } or found  # the sentences are the library's
+    assert all(found.values())
     assert found["no owner"] == "The token names no owner in `sub`."
     assert len(there.asked) == 2  # its metadata and its keys, once
 
 
-def hmac_of(key: bytes, text: str) -> bytes:
+def hmac_of(key: bytes, text: str) -> str:
     """Sign as one would who takes a public key for a shared secret."""
-    return __import__("hmac").new(key, text.encode(), "sha256").digest()
+    signed = hmac.new(key, text.encode(), "sha256").digest()
+    return urlsafe_b64encode(signed).decode().rstrip("=")
 
 
 async def test_new_keys_are_asked_for_but_not_at_every_unknown_name(

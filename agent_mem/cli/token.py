@@ -1,13 +1,13 @@
 """The tokens by which clients of `agent-mem serve --http` show who they are."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, cast, get_args
 
 import click
 
 from agent_mem.cli.output import console, plain, table
-from agent_mem.config import Settings, read
+from agent_mem.config import read
 from agent_mem.errors import AgentMemError
 from agent_mem.records.record import now
 from agent_mem.server.scopes import Scope
@@ -63,7 +63,7 @@ def add(name: str, owner: str | None, scope: str, expires: timedelta | None) -> 
     """Make a token and print it: it is shown once, and kept nowhere."""
     settings = read()
     ends = now() + expires if expires else None
-    made = tokens(settings).add(name, owner or settings.owner, cast("Scope", scope), ends)
+    made = Tokens(settings).add(name, owner or settings.owner, cast("Scope", scope), ends)
     click.echo(made)
 
 
@@ -72,12 +72,12 @@ def listed() -> None:
     """List the tokens, without their secrets."""
     rows = [
         (one.name, one.owner, one.scope, f"{one.created_at:%Y-%m-%d}", ending(one.expires_at))
-        for one in tokens(read()).known()
+        for one in Tokens(read()).known()
     ]
     console().print(table("name", "owner", "scope", "created", "ends", rows=rows))
 
 
-def ending(when: object) -> str:
+def ending(when: datetime | None) -> str:
     return "never" if when is None else f"{when:%Y-%m-%d %H:%M}"
 
 
@@ -85,9 +85,5 @@ def ending(when: object) -> str:
 @click.argument("name")
 def revoke(name: str) -> None:
     """Take a token back, from running servers too."""
-    tokens(read()).revoke(name)
+    Tokens(read()).revoke(name)
     click.echo(f"Revoked {plain(name)}.")
-
-
-def tokens(settings: Settings) -> Tokens:
-    return Tokens(settings)

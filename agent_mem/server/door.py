@@ -83,6 +83,7 @@ class Door:
         inside: ASGIApp,
         keys: Keys,
         owners: Owners,
+        *,
         limits: Limits,
         largest: int,
         metadata: str | None,

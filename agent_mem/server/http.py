@@ -150,9 +150,9 @@ def application(owners: Owners, options: Options, making: Making) -> Starlette:
         manager.handle_request,
         keys,
         owners,
-        Limits(options.rate),
-        options.largest,
-        str(known) if known else None,
+        limits=Limits(options.rate),
+        largest=options.largest,
+        metadata=str(known) if known else None,
     )
 
     @asynccontextmanager

@@ -92,7 +92,8 @@ class Owners:
 
     def __init__(self, settings: Settings, *, direct: bool = False, most: int = MOST) -> None:
         self.settings = settings
-        self._tasks: TaskGroup | None = None
+        self.running = False
+        self._tasks: TaskGroup
         self._direct = direct
         self._most = most
         self._asking: ContextVar[str] = ContextVar("owner")
@@ -102,18 +103,15 @@ class Owners:
     async def run(self) -> AsyncGenerator[None]:
         """Keep what is opened; in the end, finish what is under way, and close it."""
         with anyio.CancelScope() as closing:
-            async with anyio.create_task_group() as self._tasks:
+            async with anyio.create_task_group() as tasks:
+                self._tasks, self.running = tasks, True
                 try:
                     yield
                 finally:
                     closing.deadline = anyio.current_time() + GRACE
                     for owned in self._open.values():
                         owned.leave()
-                    self._tasks = None
-
-    @property
-    def running(self) -> bool:
-        return self._tasks is not None
+                    self.running = False
 
     @property
     def asking(self) -> Owned:
@@ -142,8 +140,7 @@ class Owners:
         owned = self._open.pop(owner, None)
         if owned is None:
             owned = Owned(settings_of(owner, self.settings), direct=self._direct)
-            if self._tasks:
-                self._tasks.start_soon(owned.run)
+            self._tasks.start_soon(owned.run)
         self._open[owner] = owned
         return owned
 

@@ -30,7 +30,7 @@ def asked(message: object) -> Scope:
     """
     if isinstance(message, list):
         found = [asked(one) for one in cast("list[object]", message)]
-        return max(found, key=SCOPES.index, default="read")
+        return SCOPES[max(map(SCOPES.index, found), default=0)]
     if not isinstance(message, dict):
         return "read"
     told = cast("dict[str, Any]", message)

@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -123,7 +123,7 @@ class Tokens:
             tokens.remove(found[0])
 
     @contextmanager
-    def _changing(self) -> Iterator[list[Token]]:
+    def _changing(self) -> Generator[list[Token]]:
         """Change the list, one process at a time."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with (

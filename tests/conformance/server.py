@@ -14,13 +14,14 @@ from typing import Any, cast
 import anyio
 import fixtures
 from fixtures import FORMS, PROMPTS, RESOURCES, ROUNDS, SAID, SCHEMAS, TEMPLATE, TOOLS, Json
-from mcp.server import Server
+from mcp.server import Server, ServerRequestContext
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.server.subscriptions import PromptsListChanged, ToolsListChanged
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     CallToolRequestParams,
     CallToolResult,
+    ClientCapabilities,
     EmptyResult,
     GetPromptRequestParams,
     GetPromptResult,
@@ -36,6 +37,7 @@ from mcp.types import (
     ReadResourceResult,
     Resource,
     ResourceTemplate,
+    Result,
     SamplingMessage,
     SetLevelRequestParams,
     TextContent,
@@ -50,6 +52,7 @@ from agent_mem.server.opening import Opening
 
 MISSING = -32021
 STEP = 0.05
+Context = ServerRequestContext[Any]
 Asking = CallToolRequestParams | GetPromptRequestParams
 
 
@@ -81,7 +84,7 @@ class Fixtures:
     async def level(self, _: object, __: SetLevelRequestParams) -> EmptyResult:
         return EmptyResult()
 
-    async def tools(self, ctx: Any, params: Any) -> ListToolsResult:
+    async def tools(self, ctx: Context, params: PaginatedRequestParams) -> ListToolsResult:
         listed: ListToolsResult = await self._behind["tools/list"](ctx, params)
         more = [
             Tool(
@@ -93,7 +96,7 @@ class Fixtures:
         ]
         return ListToolsResult(tools=[*listed.tools, *more])
 
-    async def call(self, ctx: Any, params: CallToolRequestParams) -> Any:
+    async def call(self, ctx: Context, params: CallToolRequestParams) -> Result:
         name = params.name
         if name not in TOOLS:
             return await self._behind["tools/call"](ctx, params)
@@ -106,7 +109,7 @@ class Fixtures:
             return await elicited(ctx, params)
         return await self.other(ctx, params)
 
-    async def other(self, ctx: Any, params: CallToolRequestParams) -> CallToolResult:
+    async def other(self, ctx: Context, params: CallToolRequestParams) -> CallToolResult:
         match params.name:
             case "test_tool_with_logging" | "test_logging_tool" | "test_reconnection":
                 await logged(ctx)
@@ -119,17 +122,16 @@ class Fixtures:
                 return CallToolResult(content=cast("Any", said), is_error=True)
             case "test_missing_capability":
                 needing(ctx, "sampling")
-            case "test_trigger_tool_change":
-                await self._changes.publish(ToolsListChanged())
-            case "test_trigger_prompt_change":
-                await self._changes.publish(PromptsListChanged())
+            case "test_trigger_tool_change" | "test_trigger_prompt_change":
+                tools = "tool" in params.name
+                await self._changes.publish(ToolsListChanged() if tools else PromptsListChanged())
             case "test_sampling":
                 return await sampled(ctx, params)
             case _:
                 pass
         return done("It is done.")
 
-    async def resources(self, ctx: Any, params: Any) -> ListResourcesResult:
+    async def resources(self, ctx: Context, params: PaginatedRequestParams) -> ListResourcesResult:
         listed: ListResourcesResult = await self._behind["resources/list"](ctx, params)
         more = [
             Resource(uri=uri, name=uri, mime_type=told["mimeType"])
@@ -137,14 +139,16 @@ class Fixtures:
         ]
         return listed.model_copy(update={"resources": [*listed.resources, *more]})
 
-    async def templates(self, ctx: Any, params: Any) -> ListResourceTemplatesResult:
+    async def templates(
+        self, ctx: Context, params: PaginatedRequestParams
+    ) -> ListResourceTemplatesResult:
         listed: ListResourceTemplatesResult = await self._behind["resources/templates/list"](
             ctx, params
         )
         more = ResourceTemplate(uri_template=TEMPLATE, name="template")
         return ListResourceTemplatesResult(resource_templates=[*listed.resource_templates, more])
 
-    async def read(self, ctx: Any, params: ReadResourceRequestParams) -> ReadResourceResult:
+    async def read(self, ctx: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
         found = RESOURCES.get(params.uri)
         if matched := re.fullmatch(r"test://template/([^/]+)/data", params.uri):
             found = fixtures.templated(matched[1])
@@ -152,7 +156,7 @@ class Fixtures:
             return await self._behind["resources/read"](ctx, params)
         return ReadResourceResult.model_validate({"contents": [{"uri": params.uri, **found}]})
 
-    async def prompts(self, ctx: Any, params: Any) -> ListPromptsResult:
+    async def prompts(self, ctx: Context, params: PaginatedRequestParams) -> ListPromptsResult:
         listed: ListPromptsResult = await self._behind["prompts/list"](ctx, params)
         more = [
             Prompt(
@@ -166,7 +170,7 @@ class Fixtures:
         ]
         return ListPromptsResult(prompts=[*listed.prompts, *more])
 
-    async def prompt(self, ctx: Any, params: GetPromptRequestParams) -> Any:
+    async def prompt(self, ctx: Context, params: GetPromptRequestParams) -> Result:
         if params.name not in PROMPTS:
             return await self._behind["prompts/get"](ctx, params)
         if params.name in ROUNDS and (asked := required(ctx, params)):
@@ -176,7 +180,7 @@ class Fixtures:
         return GetPromptResult.model_validate({"messages": told})
 
 
-def required(ctx: Any, params: Asking) -> InputRequiredResult | None:
+def required(ctx: Context, params: Asking) -> InputRequiredResult | None:
     """Ask for what is still missing, as far as this client can be asked for it."""
     answered = answers(params)
     able = ctx.session.client_capabilities
@@ -190,7 +194,7 @@ def required(ctx: Any, params: Asking) -> InputRequiredResult | None:
     return None
 
 
-def allowed(able: Any, asked: Json) -> bool:
+def allowed(able: ClientCapabilities, asked: Json) -> bool:
     capability = {"elicitation/create": "elicitation", "roots/list": "roots"}
     return getattr(able, capability.get(asked["method"], "sampling")) is not None
 
@@ -203,7 +207,7 @@ def answers(params: Asking) -> dict[str, Any]:
     return {**before, **given}
 
 
-def needing(ctx: Any, capability: str) -> None:
+def needing(ctx: Context, capability: str) -> None:
     able = ctx.session.client_capabilities
     if able is None or getattr(able, capability) is None:
         raise MCPError(
@@ -211,23 +215,23 @@ def needing(ctx: Any, capability: str) -> None:
         )
 
 
-async def logged(ctx: Any) -> None:
+async def logged(ctx: Context) -> None:
     for said in ("started", "processing data", "completed"):
-        await ctx.session.send_log_message(
+        await ctx.session.send_log_message(  # pyright: ignore[reportDeprecated] - the suite asks for it
             "info", f"Tool {said}", related_request_id=ctx.request_id
         )
         await anyio.sleep(STEP)
 
 
-async def elicited(ctx: Any, params: CallToolRequestParams) -> CallToolResult:
+async def elicited(ctx: Context, params: CallToolRequestParams) -> CallToolResult:
     message = str((params.arguments or {}).get("message", "Please provide what is asked for"))
     answer = await ctx.session.elicit_form(message, FORMS[params.name], ctx.request_id)
     return done(f"Elicitation completed: action={answer.action}, content={answer.content}")
 
 
-async def sampled(ctx: Any, params: CallToolRequestParams) -> CallToolResult:
+async def sampled(ctx: Context, params: CallToolRequestParams) -> CallToolResult:
     asked = TextContent(text=str((params.arguments or {}).get("prompt", "")))
-    answer = await ctx.session.create_message(
+    answer = await ctx.session.create_message(  # pyright: ignore[reportDeprecated] - as above
         [SamplingMessage(role="user", content=asked)],
         max_tokens=100,
         related_request_id=ctx.request_id,

@@ -38,17 +38,17 @@ class Web:
         self, method: str, params: dict[str, Any], token: str | None = None, **headers: str
     ) -> httpx2.Response:
         """Ask for something in the protocol of 2026-07-28."""
-        named = params.get("name") or params.get("uri")
-        sent = {
-            "accept": BOTH,
-            "mcp-protocol-version": MODERN,
-            "mcp-method": method,
-            **({"mcp-name": named} if isinstance(named, str) else {}),
-            **bearer(token),
-            **headers,
-        }
-        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": META}}
-        return await self.client.post(self.url, json=message, headers=sent)
+        return await self.client.post(self.url, **request(method, params, token, headers))
+
+    @asynccontextmanager
+    async def streaming(
+        self, method: str, params: dict[str, Any], token: str | None = None
+    ) -> AsyncGenerator[AsyncGenerator[str]]:
+        """Ask for something that is answered by a stream of events."""
+        asked = request(method, params, token, {})
+        async with self.client.stream("POST", self.url, **asked) as answer:
+            lines = answer.aiter_lines()
+            yield (line async for line in lines if line.startswith("data: "))
 
     async def call(self, tool: str, token: str | None = None, /, **given: object) -> dict[str, Any]:
         """Call a tool; give the whole result."""
@@ -74,6 +74,23 @@ class Web:
         self.process.send_signal(number)
         with anyio.fail_after(LONG):
             return await self.process.wait()
+
+
+def request(
+    method: str, params: dict[str, Any], token: str | None, headers: dict[str, str]
+) -> dict[str, Any]:
+    """Make a request of the protocol of 2026-07-28."""
+    named = params.get("name") or params.get("uri")
+    sent = {
+        "accept": BOTH,
+        "mcp-protocol-version": MODERN,
+        "mcp-method": method,
+        **({"mcp-name": named} if isinstance(named, str) else {}),
+        **bearer(token),
+        **headers,
+    }
+    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": META}}
+    return {"json": message, "headers": sent}
 
 
 def bearer(token: str | None) -> dict[str, str]:

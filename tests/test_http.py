@@ -200,6 +200,24 @@ async def test_a_token_works_from_its_making_until_it_is_revoked(
     assert unreadable.json()["error_description"] == "The tokens cannot be read now."
 
 
+async def test_who_listens_is_put_out_when_the_token_is_revoked(
+    env: dict[str, str], tokens: Tokens
+) -> None:
+    gone, good = (tokens.add(name, "ana", "read") for name in ("gone", "good"))
+    listen = {"notifications": {"resourceSubscriptions": ["memory://topics"]}}
+
+    async with web(env) as one, one.streaming("subscriptions/listen", listen, good) as still:
+        assert "acknowledged" in await anext(still)
+        async with one.streaming("subscriptions/listen", listen, gone) as lines:
+            assert "acknowledged" in await anext(lines)
+            tokens.revoke("gone")
+            with anyio.fail_after(LONG), pytest.raises(httpx2.RemoteProtocolError):
+                await anext(lines)
+        await one.call("remember", tokens.add("pen", "ana", "write"), content=FERRY, topic="x")
+        with anyio.fail_after(LONG):
+            assert "memory://topics" in await anext(still)
+
+
 async def test_off_this_machine_nobody_is_served_without_saying_who_they_are(
     env: dict[str, str], settings: Settings, tokens: Tokens
 ) -> None:

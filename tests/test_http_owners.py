@@ -221,6 +221,27 @@ async def test_a_session_is_nobodys_but_its_owners(shared: tuple[Web, str, str])
     assert (ended.status_code, still.status_code) == (404, 200)
 
 
+async def test_on_the_server_itself_each_sees_their_own_rows(
+    env: dict[str, str], settings: Settings, server_url: str
+) -> None:
+    tokens = Tokens(settings)
+    ana, bo = (tokens.add(name, name, "write") for name in ("ana", "bo"))
+    async with web({**env, "AGENT_MEM_SERVER": server_url}, "--direct") as one:
+        kept = await one.call("remember", ana, content=f"The crane is {HIDDEN}.", topic="harbour")
+        uri = f"memory://item/{kept['structuredContent']['id']}"
+        found = {
+            who: [
+                HIDDEN in str(await one.call("recall", token, query="crane")),
+                HIDDEN in (await one.post("resources/read", {"uri": uri}, token)).text,
+                "harbour" in (await one.post("resources/list", {}, token)).text,
+            ]
+            for who, token in {"ana": ana, "bo": bo}.items()
+        }
+
+    assert found == {"ana": [True] * 3, "bo": [False] * 3}
+    assert not settings.db.exists()
+
+
 async def test_the_memory_that_was_not_asked_for_longest_is_closed_and_opened_again(
     settings: Settings,
 ) -> None:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.transport_security import RequestBodyLimitMiddleware
@@ -19,6 +20,8 @@ from agent_mem.server.owners import Owners
 from agent_mem.server.scopes import allows, asked
 from agent_mem.server.tokens import PREFIX, Tokens
 
+LOOK: Final = 1.0
+"""Seconds between two looks whether those who are inside still may be."""
 REALM: Final = 'Bearer realm="agent-mem"'
 
 logger = logging.getLogger(__name__)
@@ -94,18 +97,37 @@ class Door:
         self._limits = limits
         self._metadata = metadata
         self._checked = RequestBodyLimitMiddleware(self._check, largest)
+        self._inner: dict[anyio.CancelScope, str | None] = {}
+        """The requests that are inside, with what they have shown."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
         try:
-            bearer = await self._known(Request(scope))
+            bearer = await self._known(request)
         except AccessRefused as refused:
             await self._refusal(refused)(scope, receive, send)
             return
         if bearer:
             scope["user"] = AuthenticatedUser(access_token(bearer))
         through = self._checked if bearer else self._inside
-        async with self._owners.holding(bearer.owner if bearer else self._owners.settings.owner):
-            await through(scope, receive, send)
+        owner = bearer.owner if bearer else self._owners.settings.owner
+        with anyio.CancelScope() as inside:
+            self._inner[inside] = request.headers.get("authorization")
+            try:
+                async with self._owners.holding(owner):
+                    await through(scope, receive, send)
+            finally:
+                del self._inner[inside]
+
+    async def watch(self) -> None:
+        """Put out who may not be inside any more, until cancelled: a stream has no end."""
+        while True:
+            await anyio.sleep(LOOK)
+            for inside, shown in list(self._inner.items()):
+                try:
+                    await self._keys.bearer(shown)
+                except AgentMemError:
+                    inside.cancel()
 
     async def _known(self, request: Request) -> Bearer | None:
         """Say who asks; who is not known may not ask often, either."""

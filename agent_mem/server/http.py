@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+import anyio
 import uvicorn
 from mcp.server import Server
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
@@ -54,7 +55,6 @@ class Options:
         rate: requests a second for each token; 0 is no limit.
         largest: bytes of a request's body.
         direct: work on the server itself, without a file.
-        json: answer with JSON where a stream is not asked for.
     """
 
     host: str = "127.0.0.1"
@@ -63,7 +63,6 @@ class Options:
     rate: float = 200
     largest: int = 4 << 20
     direct: bool = False
-    json: bool = True
 
 
 Making = Callable[[Opening, Changes], Server[Any]]
@@ -131,18 +130,10 @@ def application(owners: Owners, options: Options, making: Making) -> Starlette:
         InvalidInput: nobody would be asked who they are, off this machine.
         ActionFailed: others may write what says who may come in.
     """
-    settings = owners.settings
-    oauth = read(place(settings)).http.oauth
-    keys = Keys(Tokens(settings), Issuer(oauth) if oauth else None)
-    outside = [name for name in (options.host, *options.names) if not is_loopback(name)]
-    if outside and not keys.asked_for:
-        raise InvalidInput(
-            f"Off this machine ({outside[0]}) everybody must say who they are: make a token first"
-            " with `agent-mem token add`, or set [http.oauth]."
-        )
+    oauth = read(place(owners.settings)).http.oauth
+    keys = keys_of(owners.settings, oauth, options)
     manager = StreamableHTTPSessionManager(
         making(Asked(owners), AskedChanges(owners)),
-        json_response=options.json,
         max_request_body_size=options.largest,
     )
     known = build_resource_metadata_url(AnyHttpUrl(oauth.resource)) if oauth else None
@@ -157,13 +148,31 @@ def application(owners: Owners, options: Options, making: Making) -> Starlette:
 
     @asynccontextmanager
     async def running(_: Starlette) -> AsyncGenerator[None]:
-        async with owners.run(), manager.run():
+        async with owners.run(), manager.run(), anyio.create_task_group() as tasks:
+            tasks.start_soon(door.watch)
             yield
+            tasks.cancel_scope.cancel()
 
     return Starlette(
         routes=[Route(HEALTH, healthy), Route(PATH, Hosts(door, options)), *published(oauth)],
         lifespan=running,
     )
+
+
+def keys_of(settings: Settings, oauth: OAuth | None, options: Options) -> Keys:
+    """Say how it is told who asks; off this machine, it has to be.
+
+    Raises:
+        InvalidInput: it is not.
+    """
+    keys = Keys(Tokens(settings), Issuer(oauth) if oauth else None)
+    outside = [name for name in (options.host, *options.names) if not is_loopback(name)]
+    if outside and not keys.asked_for:
+        raise InvalidInput(
+            f"Off this machine ({outside[0]}) everybody must say who they are: make a token first"
+            " with `agent-mem token add`, or set [http.oauth]."
+        )
+    return keys
 
 
 async def healthy(_: Request) -> PlainTextResponse:

@@ -255,7 +255,7 @@ def main() -> int:
     logging.captureWarnings(capture=True)
     with tempfile.TemporaryDirectory() as folder:
         settings = read(db=Path(folder) / "memory.db", embedder="none", log_level="ERROR")
-        options = Options(port=int(sys.argv[1]), rate=0, json=False)
+        options = Options(port=int(sys.argv[1]), rate=0)
         return anyio.run(serve, settings, options, conforming)
 
 

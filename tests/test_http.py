@@ -1,5 +1,6 @@
 """The server over HTTP: who may come in, and what each may do and see."""
 
+import json
 import signal
 from collections.abc import AsyncGenerator
 from datetime import timedelta
@@ -259,16 +260,19 @@ async def test_a_server_that_has_no_memories_any_more_stops(settings: Settings) 
 async def test_a_signal_ends_it_while_clients_listen_and_keeps_what_was_answered(
     number: signal.Signals, code: int, env: dict[str, str], settings: Settings
 ) -> None:
+    listen = {"notifications": {"resourceSubscriptions": ["memory://topics"]}}
     async with (
         web(env) as one,
         one.talking(mode="legacy"),
-        one.talking() as client,
-        client.listen(resource_subscriptions=["memory://topics"]),
+        one.streaming("subscriptions/listen", listen) as lines,
     ):
+        assert "acknowledged" in await anext(lines)
         kept = await one.call("remember", content=FERRY)
         ended = await one.ended(number)
+        rest = [json.loads(line.removeprefix("data: ")) async for line in lines]
 
     assert ended == code
+    assert "result" in rest[-1]  # the stream came to its end, and was not torn
     async with open_app(settings) as app:
         (found,) = await app.store.find(Memory, "memories.of_agent", agent="agent", limit=9)
     assert str(found.id) == kept["structuredContent"]["id"]

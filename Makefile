@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check fix bundle chaos lock clean
+.PHONY: demo test check conformance fix chaos bundle lock clean
 
 demo: $(VENV)/.runtime  ## play a session through a real server, on this repository's own history
 	$(BIN)/agent-mem demo
@@ -19,6 +19,9 @@ check: $(VENV)/.dev  ## lint, formatting, types, layers
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+conformance: $(VENV)/.dev  ## what others' programs say: the official suite, the Inspector; needs npm
+	.ci/conformance
 
 fix: $(VENV)/.dev  ## mend what can be mended by a program
 	$(BIN)/ruff check --fix
@@ -38,7 +41,7 @@ lock: $(VENV)/.dev  ## resolve the dependencies anew
 		--upgrade --no-emit-index-url pyproject.toml --group dev -o requirements-dev.lock
 
 clean:  ## remove the environment and what was built
-	rm -rf $(VENV) .coverage* .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) .ci/node_modules .coverage* .pytest_cache .ruff_cache .hypothesis dist
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

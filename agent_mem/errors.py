@@ -18,6 +18,7 @@ AgentMemError
 │   ├── SchemaTooNew      a newer version of the program has changed the tables
 │   └── SchemaDrift       a migration that was already applied has been edited
 ├── ActionFailed          what a behavior was to do could not be done, or may not be
+├── AccessRefused         who asks over HTTP may not, or may not do that, or not so often
 ├── BehaviorBusy          a behavior runs already, and what is due has to wait for it
 └── EncoderUnavailable    the sentence encoder cannot be loaded; words work without it
 """
@@ -108,6 +109,25 @@ class EncoderUnavailable(AgentMemError):
 
 class ActionFailed(AgentMemError):
     """What the behavior was to do could not be done."""
+
+
+class AccessRefused(AgentMemError):
+    """Who asks is not known here, or may not do that.
+
+    Args:
+        message: what to do about it, in one sentence.
+        status: of HTTP.
+        error: its name, as RFC 6750 has it; none where nothing was presented.
+        more: what else the answer says, by the names that its header has for it.
+    """
+
+    def __init__(
+        self, message: str, status: int, error: str = "", more: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error = error
+        self.more = more or {}
 
 
 class BehaviorBusy(AgentMemError):

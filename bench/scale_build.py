@@ -204,7 +204,9 @@ def insert(db: Connection, rows: Rows, vectors: NDArray[np.int8], tokens: Sequen
     """Write some rows into all tables that they are in, as the product does one by one."""
     ask = queries("sqlite")
     db.execute("BEGIN IMMEDIATE")
-    ((origin, clock),) = db.execute(ask["local.tick"], {"wall": (time.time_ns() // 10**6) << 16})
+    ((origin, clock, *_),) = db.execute(
+        ask["local.tick"], {"wall": (time.time_ns() // 10**6) << 16}
+    )
     ((model,),) = db.execute("SELECT model FROM embedding_models")
     ((last,),) = db.execute("SELECT max(n) FROM passages")
     for kind, found in ((Session, rows.sessions), (Memory, rows.memories)):

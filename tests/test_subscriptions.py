@@ -3,7 +3,8 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Literal
+from types import SimpleNamespace
+from typing import Any, Literal
 
 import anyio
 import anyio.lowlevel
@@ -12,7 +13,7 @@ from conftest import Server
 from helpers_wire import wired
 from mcp import Client, MCPDeprecationWarning, MCPError, StdioServerParameters
 from mcp.server.subscriptions import ResourceUpdated, ServerEvent
-from mcp.types import INTERNAL_ERROR, ResourceUpdatedNotification
+from mcp.types import INTERNAL_ERROR, ResourceUpdatedNotification, SubscribeRequestParams
 
 from agent_mem.config import Settings
 from agent_mem.records.memory import Memory
@@ -143,7 +144,7 @@ async def test_who_unsubscribed_is_told_no_more(
     assert told == [OTHER, OTHER]
 
 
-def asking(sql: str) -> Transaction[None]:
+def running(sql: str) -> Transaction[None]:
     yield Statement(sql, {})
 
 
@@ -172,10 +173,10 @@ async def test_changes_are_told_again_after_a_time_when_they_could_not_be_read(
         tasks.start_soon(changes.watch)
         changes.subscribe(told.append)
         await changes.begin()
-        await store.engine.write(asking("ALTER TABLE changes RENAME TO away"))
+        await store.engine.write(running("ALTER TABLE changes RENAME TO away"))
         with anyio.fail_after(SOON):
             await warned.came.wait()
-        await store.engine.write(asking("ALTER TABLE away RENAME TO changes"))
+        await store.engine.write(running("ALTER TABLE away RENAME TO changes"))
         await store.put(HARBOUR)
         await until_told(told)
         tasks.cancel_scope.cancel()
@@ -227,3 +228,53 @@ async def test_a_resource_that_cannot_be_read_is_told_in_a_sentence(settings: Se
             await client.read_resource("memory://topics")
 
     assert told.value.error.code == INTERNAL_ERROR
+
+
+class Session:
+    """A client's session, as far as it is told of changes; one that is stuck never takes it."""
+
+    def __init__(self, *, stuck: bool = False) -> None:
+        self._stuck = stuck
+        self.told: list[str] = []
+
+    async def send_resource_updated(self, uri: str) -> None:
+        if self._stuck:
+            await anyio.sleep_forever()
+        self.told.append(uri)
+
+
+def asking(session: Session, number: int) -> Any:  # noqa: ANN401 - as much of a context as is needed
+    request = SimpleNamespace(headers={"mcp-session-id": str(number)})
+    return SimpleNamespace(session=session, request=request)
+
+
+async def test_a_session_that_is_stuck_keeps_no_other_from_being_told(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_mem.server.changes.PATIENCE", 0.01)
+    stuck, well = Session(stuck=True), Session()
+    params = SubscribeRequestParams(uri=TOPIC)
+    async with Opening(settings) as opening:
+        changes = Changes(opening)
+        for number, session in enumerate((stuck, well)):
+            await changes.add(asking(session, number), params)
+        with anyio.fail_after(SOON):
+            await changes.updated(TOPIC)
+            monkeypatch.setattr("agent_mem.server.changes.PATIENCE", 60)
+            await changes.updated(TOPIC)
+
+    assert well.told == [TOPIC, TOPIC]
+
+
+async def test_subscriptions_that_are_left_behind_take_bounded_memory(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_mem.server.changes.MOST", 2)
+    sessions = [Session() for _ in range(3)]
+    async with Opening(settings) as opening:
+        changes = Changes(opening)
+        for number, session in enumerate(sessions):
+            await changes.add(asking(session, number), SubscribeRequestParams(uri=TOPIC))
+        await changes.updated(TOPIC)
+
+    assert [session.told for session in sessions] == [[], [TOPIC], [TOPIC]]

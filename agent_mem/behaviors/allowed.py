@@ -14,6 +14,12 @@ secret = "at least 16 characters"
 [model]
 url = "http://127.0.0.1:11434/v1"
 name = "llama3.2"
+
+[http.oauth]                    # whose access tokens `agent-mem serve --http` takes
+issuer = "https://login.example.com/team"
+resource = "https://memory.example.com/mcp"
+audience = "agent-mem"          # default: the resource
+owner_claim = "email"           # default: sub
 """
 
 import os
@@ -90,12 +96,29 @@ class Model(Entry):
     key: SecretStr | None = None
 
 
+class OAuth(Entry):
+    """An authorization server, and what its access tokens must say."""
+
+    issuer: Address
+    resource: Address
+    """The address of this server, as clients know it."""
+    audience: str | None = None
+    owner_claim: str = "sub"
+
+
+class Http(Entry):
+    """How the server over HTTP knows who asks."""
+
+    oauth: OAuth | None = None
+
+
 class Allowed(Entry):
     """All of the file; without one, nothing is allowed."""
 
     commands: dict[str, Command] = Field(default_factory=dict)
     webhooks: dict[str, Webhook] = Field(default_factory=dict)
     model: Model | None = None
+    http: Http = Field(default_factory=Http)
     backups: Place | None = None
     """The folder in which copies of the database are kept."""
 

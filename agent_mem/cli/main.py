@@ -7,8 +7,9 @@ import click
 from agent_mem import __version__
 
 COMMANDS = {
-    "serve": "Serve MCP over stdin and stdout.",
+    "serve": "Serve MCP over stdin and stdout, or over HTTP.",
     "install": "Write a client's configuration, so that it starts this server.",
+    "token": "Give out, list and revoke the tokens of the server over HTTP.",
     "remember": "Remember something.",
     "recall": "Find what was remembered, logged or decided.",
     "status": "Tell what is stored, and where.",

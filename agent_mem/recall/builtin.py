@@ -46,4 +46,4 @@ class Builtin:
 async def loaded() -> "Encoder":
     # Here, since it takes as long as all else together, and not every machine can.
     module = await in_thread(import_module, "agent_mem.recall.encoder")
-    return await in_thread(module.Encoder.load)
+    return await in_thread(module.shipped)

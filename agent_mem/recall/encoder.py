@@ -8,6 +8,7 @@ How the graph was made is told by `bench/build_encoder.py`.
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -120,6 +121,16 @@ class Encoder:
             padded[:, i, : len(row)] = row, [1] * len(row)
         feed = {"input_ids": padded[0], "attention_mask": padded[1]}
         return self._session.run(["sentence", "tokens"], feed)
+
+
+@cache
+def shipped() -> Encoder:
+    """Load the model once, for all memories that this process has open.
+
+    Raises:
+        EncoderUnavailable: it cannot be loaded here.
+    """
+    return Encoder.load()
 
 
 def open_session(graph: str | bytes) -> Session:

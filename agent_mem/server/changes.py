@@ -30,6 +30,10 @@ logger = logging.getLogger(__name__)
 
 PAUSE = 0.5
 """Seconds between two looks at the database, once somebody listens."""
+PATIENCE = 2.0
+"""Seconds that a subscriber may take to be told, before it is told no more."""
+MOST = 1_000
+"""Subscriptions of the era that subscribes: who ends a session may leave them behind."""
 ANY = "*"
 """What stands for any name in an address; in a name it would be quoted."""
 
@@ -43,7 +47,8 @@ class Changes(InMemorySubscriptionBus):
         self._streams = ListenHandler(self)
         self._place: int | None = None
         self._listened = anyio.Event()
-        self._subscribers: dict[str, ServerSession] = {}
+        self._subscribers: dict[tuple[str, str], ServerSession] = {}
+        """Whom to tell of an address, by it and by the session."""
         self._wanted: Counter[str] = Counter()
         """What the streams listen to."""
 
@@ -65,15 +70,21 @@ class Changes(InMemorySubscriptionBus):
     ) -> EmptyResult:
         """Add a subscriber of the era that subscribes."""
         await self.begin()
-        self._subscribers[params.uri] = ctx.session
+        self._subscribers[params.uri, session_of(ctx)] = ctx.session
+        if len(self._subscribers) > MOST:
+            del self._subscribers[next(iter(self._subscribers))]
         return EmptyResult()
 
     async def remove(
-        self, _: ServerRequestContext[object], params: UnsubscribeRequestParams
+        self, ctx: ServerRequestContext[object], params: UnsubscribeRequestParams
     ) -> EmptyResult:
         """Remove a subscriber of the era that subscribes."""
-        self._subscribers.pop(params.uri, None)
+        self._subscribers.pop((params.uri, session_of(ctx)), None)
         return EmptyResult()
+
+    def end(self) -> None:
+        """End the streams, each with its last message."""
+        self._streams.close()
 
     async def begin(self) -> None:
         """Note where the changes have got to, before a subscriber is told that it is one.
@@ -115,11 +126,20 @@ class Changes(InMemorySubscriptionBus):
         if ANY not in uri:
             return [uri]
         meant = re.compile(re.escape(uri).replace(re.escape(ANY), "[^/]+"))
-        wanted = {*self._subscribers, *(+self._wanted)}
+        wanted = {*(uri for uri, _ in self._subscribers), *(+self._wanted)}
         return [each for each in sorted(wanted) if meant.fullmatch(each)]
 
     async def updated(self, uri: str) -> None:
         """Tell everybody who wants to know that one resource is another now."""
         await self.publish(ResourceUpdated(uri=uri))
-        if session := self._subscribers.get(uri):
-            await session.send_resource_updated(uri)
+        for key, session in list(self._subscribers.items()):
+            if key[0] == uri:
+                with anyio.move_on_after(PATIENCE) as waiting:
+                    await session.send_resource_updated(uri)
+                if waiting.cancelled_caught:
+                    self._subscribers.pop(key, None)
+
+
+def session_of(ctx: ServerRequestContext[object]) -> str:
+    """Name the session of a request: over stdio there is but one."""
+    return ctx.request.headers.get("mcp-session-id", "") if ctx.request else ""

@@ -8,6 +8,7 @@ from agent_mem import __version__
 
 COMMANDS = {
     "serve": "Serve MCP over stdin and stdout.",
+    "hook": "Answer a hook of Claude Code or Codex.",
     "remember": "Remember something.",
     "recall": "Find what was remembered, logged or decided.",
     "status": "Tell what is stored, and where.",

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 from agent_mem.hooks.place import LABEL, MARK
 
@@ -163,15 +163,23 @@ def read(path: Path, session: str, offset: int = 0, head: str = "") -> Reading:
         first = file.readline()
         now = hashlib.sha256(first).hexdigest()[:16] if first.endswith(b"\n") else ""
         size = file.seek(0, 2)
-        begun = file.seek(offset if now == head and offset <= size else 0)
+        going_on = now == head and offset <= size and goes_on(file, offset)
+        begun = file.seek(offset if going_on else 0)
         text = file.read(AT_ONCE)
-    # A line that is longer than what is read at once is passed over.
-    end = text.rfind(b"\n") + 1 or (len(text) if len(text) == AT_ONCE else 0)
-    reading = Reading(session, begun + end, now, more=begun + len(text) < size)
+        if b"\n" not in text:  # of a line that is longer, all is read
+            text += file.readline()
+    end = text.rfind(b"\n") + 1
+    reading = Reading(session, begun + end, now, more=bool(end) and begun + len(text) < size)
     for place, line in lines(text[:end]):
         reading.take(begun + place, line)
     reading.end(begun)
     return reading
+
+
+def goes_on(file: BinaryIO, offset: int) -> bool:
+    """Look whether a line ends where the last reading ended."""
+    file.seek(max(offset - 1, 0))
+    return offset == 0 or file.read(1) == b"\n"
 
 
 def lines(text: bytes) -> Iterator[tuple[int, Json]]:

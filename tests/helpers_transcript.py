@@ -49,7 +49,7 @@ class Transcript:
 
     def prompt(self, text: str, **more: object) -> str:
         content = {"role": "user", "content": text}
-        return self.line("user", message=content, promptSource="sdk", **more)
+        return self.line("user", **{"message": content, "promptSource": "sdk", **more})
 
     def answer(self, text: str, **more: object) -> str:
         return self.said([{"type": "text", "text": text}], "end_turn", **more)
@@ -86,6 +86,7 @@ class Transcript:
 def grown(transcript: Transcript, size: int) -> None:
     """Let a transcript become as long as a day's work makes it, mostly by what tools print."""
     drawn = random.Random(7)  # noqa: S311 - of a test
+    transcript.raw("")
     words = ["order", "total", "cart", "return", "import", "value", "index", "stock", "price"]
     while transcript.path.stat().st_size < size:
         transcript.prompt(f"Step {transcript._lines}: look at {drawn.choice(words)}")  # noqa: SLF001 - its own

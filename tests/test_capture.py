@@ -1,7 +1,9 @@
-"""What a conversation said and did is kept from its transcript: once, whole, and without secrets."""
+"""What a conversation said and did is kept from its transcript: once, without secrets."""
 
 import json
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,7 +12,7 @@ import pytest
 from conftest import Call
 from helpers_transcript import KINDS, Transcript, grown, secret_part
 
-from agent_mem.app import App
+from agent_mem.app import App, open_app
 from agent_mem.config import Settings
 from agent_mem.hooks import spool, transcript
 from agent_mem.hooks.capture import capture
@@ -21,6 +23,7 @@ from agent_mem.records.event import Event
 from agent_mem.records.session import Session
 from agent_mem.records.snapshot import Snapshot
 from agent_mem.records.solution import Solution
+from agent_mem.storage import sqlite
 
 pytestmark = pytest.mark.anyio
 
@@ -381,8 +384,13 @@ async def test_a_note_stays_while_the_memory_refuses(
     app: App, script: Transcript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script.prompt("Keep me.")
-    spool.leave(app.settings.db, job(script))
-    with monkeypatch.context() as broken:
-        broken.setattr(app.settings, "agent", "x" * 300)  # no record may have such a name
-        broken.setattr("agent_mem.hooks.capture.BATCH", 1)
-        await drain(app)
+    note = spool.leave(app.settings.db, job(script))
+    with monkeypatch.context() as context, closing(sqlite3.connect(app.settings.db)) as other:
+        context.setitem(sqlite.PRAGMAS, "busy_timeout", 1)
+        async with open_app(app.settings) as hasty:
+            other.execute("BEGIN IMMEDIATE")
+            await done(hasty, note)
+
+    assert spool.notes(app.settings.db) == [note]
+    await drain(app)
+    assert [text for _, _, text in await kept(app, script)] == ["Keep me."]

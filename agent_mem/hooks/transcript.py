@@ -123,7 +123,9 @@ class Reading:
             return
         text = plain(blocks)
         if line.get("isCompactSummary"):
-            self.said.append(Said(str(line.get("uuid")), at, "summary", SUMMARY.sub("", text)))
+            self.said.append(
+                Said(str(line.get("uuid")), at, "summary", SUMMARY.sub("", text).strip())
+            )
         elif text and not CLIENTS.match(text):
             self.finish()
             self.said.append(Said(str(line.get("uuid")), at, "user", text))

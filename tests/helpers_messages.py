@@ -41,9 +41,10 @@ class Model:
 
 def events(message: Json) -> Generator[tuple[str, Json]]:
     """Tell a message as it is streamed."""
-    begun = {**message, "content": [], "stop_reason": None}
+    begun: Json = {**message, "content": [], "stop_reason": None}
     yield "message_start", {"message": begun}
     for n, block in enumerate(message["content"]):
+        empty: Json
         if block["type"] == "text":
             empty, delta = {**block, "text": ""}, {"type": "text_delta", "text": block["text"]}
         else:

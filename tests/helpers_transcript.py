@@ -22,13 +22,13 @@ class Transcript:
     path: Path
     session: str = field(default_factory=lambda: str(uuid4()))
     cwd: str = "/home/me/shop"
-    _lines: int = 0
+    lines: int = 0
 
     def line(self, kind: str, **more: object) -> str:
         """Add a line, and give its uuid."""
-        self._lines += 1
-        at = START + timedelta(seconds=self._lines)
-        uuid = str(UUID(int=UUID(self.session).int ^ self._lines))
+        self.lines += 1
+        at = START + timedelta(seconds=self.lines)
+        uuid = str(UUID(int=UUID(self.session).int ^ self.lines))
         written = {
             "parentUuid": None,
             "isSidechain": False,
@@ -60,7 +60,7 @@ class Transcript:
 
     def call(self, tool: str, **given: object) -> str:
         """Write that a tool is called; its result is for `result`."""
-        key = f"toolu_{self._lines:05}"
+        key = f"toolu_{self.lines:05}"
         self.said([{"type": "tool_use", "id": key, "name": tool, "input": given}], "tool_use")
         return key
 
@@ -89,11 +89,11 @@ def grown(transcript: Transcript, size: int) -> None:
     transcript.raw("")
     words = ["order", "total", "cart", "return", "import", "value", "index", "stock", "price"]
     while transcript.path.stat().st_size < size:
-        transcript.prompt(f"Step {transcript._lines}: look at {drawn.choice(words)}")  # noqa: SLF001 - its own
+        transcript.prompt(f"Step {transcript.lines}: look at {drawn.choice(words)}")
         for _ in range(4):
             page = "\n".join(" ".join(drawn.choices(words, k=9)) for _ in range(150))
             transcript.ran(f"cat src/{drawn.choice(words)}.py", page)
-        transcript.answer(f"Done with step {transcript._lines}.")  # noqa: SLF001 - its own
+        transcript.answer(f"Done with step {transcript.lines}.")
 
 
 def drawn(length: int, letters: str = string.ascii_letters + string.digits) -> str:

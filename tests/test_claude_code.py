@@ -83,10 +83,12 @@ def client(tmp_path: Path) -> Generator[Client]:
 
 def injected(transcript: Path) -> list[str]:
     """List what hooks of ours told a conversation."""
-    lines = (json.loads(line) for line in transcript.read_text(encoding="utf-8").splitlines())
-    kept = (line.get("attachment") or {} for line in lines)
-    found = (one["content"] for one in kept if one.get("type") == "hook_additional_context")
-    return [text for texts in found for text in texts if text.startswith(MARK)]
+    told: list[str] = []
+    for line in transcript.read_text(encoding="utf-8").splitlines():
+        kept: Json = json.loads(line).get("attachment") or {}
+        if kept.get("type") == "hook_additional_context":
+            told += [text for text in kept["content"] if text.startswith(MARK)]
+    return told
 
 
 def test_what_a_conversation_learned_is_in_the_first_request_of_the_next(client: Client) -> None:

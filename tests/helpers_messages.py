@@ -44,15 +44,11 @@ def events(message: Json) -> Generator[tuple[str, Json]]:
     begun: Json = {**message, "content": [], "stop_reason": None}
     yield "message_start", {"message": begun}
     for n, block in enumerate(message["content"]):
-        empty: Json
-        if block["type"] == "text":
-            empty, delta = {**block, "text": ""}, {"type": "text_delta", "text": block["text"]}
-        else:
-            given = json.dumps(block["input"])
-            empty, delta = (
-                {**block, "input": {}},
-                {"type": "input_json_delta", "partial_json": given},
-            )
+        delta: Json = {"type": "text_delta", "text": block.get("text")}
+        empty: Json = {**block, "text": ""}
+        if block["type"] == "tool_use":
+            delta = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
+            empty = {**block, "input": {}}
         yield "content_block_start", {"index": n, "content_block": empty}
         yield "content_block_delta", {"index": n, "delta": delta}
         yield "content_block_stop", {"index": n}

@@ -12,10 +12,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from click.testing import CliRunner
 from conftest import Call
 
 from agent_mem.app import App, open_app
 from agent_mem.cli import entry
+from agent_mem.cli.main import main
 from agent_mem.config import Settings, read
 from agent_mem.hooks import command, spool
 from agent_mem.hooks.place import LABEL, MARK, Place
@@ -308,3 +310,12 @@ async def test_a_note_of_no_project_is_of_everywhere(tmp_path: Path) -> None:
 async def test_a_new_file_has_nothing_to_tell(settings: Settings, place: Place) -> None:
     async with open_app(settings):
         assert restored(place, None) == ""
+
+
+def test_the_command_answers_a_hook_however_it_is_reached(settings: Settings) -> None:
+    given = {"hook_event_name": "Stop", "session_id": "s", "transcript_path": "/t"}
+
+    done = CliRunner().invoke(main, ["hook"], input=json.dumps(given))
+
+    assert (done.exit_code, done.output) == (0, "")
+    assert len(spool.notes(settings.db)) == 1

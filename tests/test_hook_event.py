@@ -2,6 +2,7 @@
 
 import json
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -17,6 +18,8 @@ from agent_mem.config import Settings
 from agent_mem.hooks import event, spool
 from agent_mem.hooks.event import hook_event
 from agent_mem.hooks.place import MARK, label
+from agent_mem.hooks.prompt import matters
+from agent_mem.recall.search import Request
 from agent_mem.records.event import Event
 from agent_mem.records.session import Session
 
@@ -69,6 +72,27 @@ async def test_a_prompt_for_which_nothing_matters_is_met_with_silence(
     await call("remember", content="The staging database listens on port 6543.", project=PROJECT)
 
     assert await asked(app, prompt) == ""
+
+
+@pytest.mark.parametrize(
+    ("cosine", "coverage", "words", "told"),
+    [
+        (0.5, 0.0, 1, True),  # near in meaning
+        (0.4, 0.5, 4, True),  # nearly so, and with words of the prompt
+        (0.4, 0.3, 4, False),
+        (0.3, 0.9, 4, False),  # its words mean something else here
+        (0.4, 1.0, 2, False),  # of a prompt of two words
+        (0.0, 0.6, 4, True),  # meaning is not known
+        (0.0, 0.5, 4, False),
+    ],
+)
+async def test_what_matters_is_near_in_meaning_or_in_words(
+    app: App, call: Call, cosine: float, coverage: float, words: int, *, told: bool
+) -> None:
+    await call("remember", content="The staging database listens on port 6543.")
+    (hit,) = (await app.finder.search(Request("staging"))).hits
+
+    assert matters(replace(hit, cosine=cosine, coverage=coverage), words) is told
 
 
 async def test_another_projects_memory_does_not_matter(app: App, call: Call) -> None:
@@ -174,13 +198,13 @@ async def test_twenty_sessions_at_once_lose_nothing_and_mix_nothing(
     scripts = [Transcript(tmp_path / f"{n}.jsonl") for n in range(20)]
 
     async def converse(client: Client, script: Transcript, n: int) -> None:
-        for turn in range(3):
+        for turn in range(2):
             script.prompt(f"Prompt {turn} of {n}")
             script.ran(f"make {n}", f"error {turn} of {n}", failed=True)
             script.answer(f"Answer {turn} of {n}")
             given = {"session_id": script.session, "transcript_path": str(script.path)}
             await client.call_tool("hook_event", {"event": "Stop", "cwd": PROJECT, **given})
-        script.prompt(f"Prompt 3 of {n}")
+        script.prompt(f"Prompt 2 of {n}")
         job = spool.Job(script.session, str(script.path), PROJECT, "SessionEnd")
         spool.leave(settings.db, job)
 
@@ -207,7 +231,7 @@ async def test_twenty_sessions_at_once_lose_nothing_and_mix_nothing(
 
 def said_by(n: int) -> list[str]:
     return [
-        *(f"Prompt {turn} of {n}" for turn in range(4)),
-        *(f"Answer {turn} of {n}" for turn in range(3)),
-        *(f"Bash: make {n}\nerror {turn} of {n}" for turn in range(3)),
+        *(f"Prompt {turn} of {n}" for turn in range(3)),
+        *(f"Answer {turn} of {n}" for turn in range(2)),
+        *(f"Bash: make {n}\nerror {turn} of {n}" for turn in range(2)),
     ]

@@ -280,6 +280,11 @@ async def test_tasks_are_followed(app: App, script: Transcript) -> None:
     await capture(app, job(script))
     assert (await standing(app, script))["tasks"] == ["todo: All else"]
 
+    script.result(script.call("TodoWrite", todos=["odd", {"content": "Odd", "status": 7}]), "Saved")
+    script.result(script.call("TaskCreate", subject="Of a later form"), "Made", task="odd")
+    await capture(app, job(script))
+    assert (await standing(app, script))["tasks"] == ["todo: Odd", "todo: Of a later form"]
+
     script.result(script.call("TodoWrite", todos="none"), "Saved")
     await capture(app, job(script))
     assert "tasks" not in await standing(app, script)
@@ -394,3 +399,17 @@ async def test_a_note_stays_while_the_memory_refuses(
     assert spool.notes(app.settings.db) == [note]
     await drain(app)
     assert [text for _, _, text in await kept(app, script)] == ["Keep me."]
+
+
+async def test_a_transcript_that_no_record_can_be_made_of_takes_nothing_else_with_it(
+    app: App, script: Transcript
+) -> None:
+    script.prompt("Keep me.", uuid="u")
+    other = Transcript(script.path.with_name("other.jsonl"))
+    other.prompt("Me, too.")
+    spool.leave(app.settings.db, Job("n" * 999, str(script.path), PROJECT, "Stop"))  # no such name
+    spool.leave(app.settings.db, Job(script.session, str(script.path.parent), PROJECT, "Stop"))
+
+    await drain_one(app, job(other))
+
+    assert [text for _, _, text in await kept(app, other)] == ["Me, too."]

@@ -30,18 +30,16 @@ class Reader:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        path = app.settings.db.expanduser().resolve()
-        self._lock = path.with_name(path.name + ".hooks.lock")
 
     async def run(self) -> None:
         """Read what notes name, until cancelled."""
-        with closing(FileLock(self._lock)) as lock:
-            while True:
-                if await run_sync(spool.notes, self._app.settings.db):
-                    with lock.if_free() as mine:
-                        if mine:
-                            await drain(self._app)
-                await anyio.sleep(LOOK)
+        while True:
+            if await run_sync(spool.notes, self._app.settings.db):
+                file = spool.folder(self._app.settings.db) / "reading.lock"
+                with closing(FileLock(file)) as lock, lock.if_free() as mine:
+                    if mine:
+                        await drain(self._app)
+            await anyio.sleep(LOOK)
 
 
 async def drain(app: App) -> None:
@@ -59,6 +57,6 @@ async def done(app: App, note: Path) -> None:
     except AgentMemError as error:
         logger.warning("A transcript waits: %s", error)
         return
-    except (OSError, ValueError) as error:
-        logger.warning("A transcript cannot be read: %s", error)
+    except Exception as error:  # noqa: BLE001 - an odd transcript must not take the server with it
+        logger.warning("A transcript cannot be read: %s: %s", type(error).__name__, error)
     await run_sync(partial(note.unlink, missing_ok=True))

@@ -86,8 +86,9 @@ def tasks(before: Json, called: Iterable[Called]) -> Json:
         number = str(call.given.get("taskId"))
         match call.tool:
             case "TaskCreate" if not call.failed:
-                made = cast("Json", call.told.get("task") or {})
-                found[str(made.get("id"))] = [str(call.given.get("subject")), "todo"]
+                made = call.told.get("task")
+                number = str(cast("Json", made).get("id")) if isinstance(made, dict) else ""
+                found[number] = [str(call.given.get("subject")), "todo"]
             case "TaskUpdate" if number in found:
                 title, status = found[number]
                 found[number] = [title, STATUS.get(str(call.given.get("status")), status)]
@@ -100,13 +101,14 @@ def tasks(before: Json, called: Iterable[Called]) -> Json:
 
 def numbered(todos: object) -> Json:
     """Read a list of tasks that was written as a whole."""
-    given = cast("list[Json]", todos) if isinstance(todos, list) else []
+    given = cast("list[object]", todos) if isinstance(todos, list) else []
+    listed = [cast("Json", todo) for todo in given if isinstance(todo, dict)]
     return {
         str(n): [
             cut(clean(str(todo.get("content"))), LINE),
             STATUS.get(str(todo.get("status")), "todo"),
         ]
-        for n, todo in enumerate(given, 1)
+        for n, todo in enumerate(listed, 1)
     }
 
 

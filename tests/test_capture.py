@@ -15,10 +15,11 @@ from helpers_transcript import KINDS, Transcript, grown, secret_part
 from agent_mem.app import App, open_app
 from agent_mem.config import Settings
 from agent_mem.hooks import spool, transcript
-from agent_mem.hooks.capture import capture
+from agent_mem.hooks.capture import Conversation, Mark, capture, keeping
 from agent_mem.hooks.place import MARK, label
 from agent_mem.hooks.reader import done, drain
 from agent_mem.hooks.spool import Job
+from agent_mem.hooks.working import news
 from agent_mem.records.event import Event
 from agent_mem.records.session import Session
 from agent_mem.records.snapshot import Snapshot
@@ -413,3 +414,18 @@ async def test_a_transcript_that_no_record_can_be_made_of_takes_nothing_else_wit
     await drain_one(app, job(other))
 
     assert [text for _, _, text in await kept(app, other)] == ["Me, too."]
+
+
+async def test_a_reading_counts_only_if_nobody_read_on_meanwhile(
+    app: App, script: Transcript
+) -> None:
+    script.prompt("One.")
+    early = transcript.read(script.path, script.session)
+    script.prompt("Two.")
+    await capture(app, job(script))
+    whose = Conversation(UUID(script.session), "agent", PROJECT)
+
+    late = keeping(app, job(script), whose, Mark(0, "", {}), early, news(early))
+
+    assert await app.store.engine.write(late) is False
+    assert (await standing(app, script))["asked"] == ["One.", "Two."]

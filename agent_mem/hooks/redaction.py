@@ -82,32 +82,34 @@ OPEN: Final = r"\\?[\"'`]"
 NAMED: Final = rf"\w{{0,40}}{OPEN}?\]?\s{{0,5}}(?:=>|:=|==?|:)\s{{0,5}}"
 """What stands between a name and its value."""
 
-URL: Final = re.compile(
-    r"(?P<kept>\b[a-z][a-z\d+.-]{1,30}://[^\s:/@'\"<>`]{0,200}:)(?P<secret>[^\s/'\"<>`]{1,300})(?=@)"
+URL: Final = (
+    r"(?P<kept>\b[a-z][a-z\d+.-]{1,30}://[^\s:/@'\"<>`]{0,200}:)"
+    r"(?P<secret>[^\s/'\"<>`]{1,300})(?=@)"
 )
-HEADER: Final = re.compile(
-    r"(?i)(?P<kept>\b(?:bearer|basic|token)\s{1,3})(?P<secret>(?=[\w.~+/-]{0,60}\d)[\w.~+/-]{16,}=*)"
+HEADER: Final = (
+    r"(?i)(?P<kept>\b(?:bearer|basic|token)\s{1,3})"
+    r"(?P<secret>(?=[\w.~+/-]{0,60}\d)[\w.~+/-]{16,}=*)"
 )
-QUOTED: Final = re.compile(
+QUOTED: Final = (
     rf"(?i)(?P<kept>(?:(?P<word>{WORDS})|{NAMES}){NAMED}[a-z@]?{OPEN})"
     r"(?P<secret>[^\s\"'`\\]{4,500})(?=\\?[\"'`])"
 )
-ASSIGNED: Final = re.compile(
+ASSIGNED: Final = (
     rf"(?P<kept>(?:(?P<word>(?i:{WORDS}))|(?i:{NAMES}))\w{{0,40}}(?:=|:\s{{0,3}}|\s=\s))"
     r"(?P<secret>[^\s\"'`;,&|<>()\[\]{}]{4,500})(?![(\[])"
 )
-FLAG: Final = re.compile(
+FLAG: Final = (
     rf"(?i)(?P<kept>--?[\w-]{{0,30}}(?:(?P<word>{WORDS})|{NAMES})[\w-]{{0,20}}\s{{1,3}}{OPEN}?)"
     r"(?P<secret>[^\s\"'`]{4,500})"
 )
-USER: Final = re.compile(
-    r"(?P<kept>\s(?:-u|--user)\s{0,3}['\"]?[\w.@-]{1,100}:)(?P<secret>[^\s'\"]{4,300})"
-)
-SPOKEN: Final = re.compile(
+USER: Final = r"(?P<kept>\s(?:-u|--user)\s{0,3}['\"]?[\w.@-]{1,100}:)(?P<secret>[^\s'\"]{4,300})"
+SPOKEN: Final = (
     rf"(?i)(?P<kept>(?:(?P<word>{WORDS})|{NAMES}|api key|access key)\s(?:\w+\s){{0,4}}?"
     rf"(?:is|was|are|to|:)\s{{1,3}}{OPEN}?)(?P<secret>[^\s\"'`]{{6,500}})"
 )
 CONTEXTS: Final = (URL, HEADER, QUOTED, ASSIGNED, FLAG, USER, SPOKEN)
+LOOSER: Final = (URL, HEADER, USER)
+"""Those in which a secret may look like anything."""
 
 PLACEHOLDER: Final = re.compile(
     r"(?i)[$%<{(\[*.…]|x+$|(?:your|my|the|some|an?|new|old|user|example|test|dummy|fake|sample)?[_-]?"
@@ -119,6 +121,9 @@ CODE: Final = re.compile(r"[A-Za-z_][\w.]*(?:\(.*|\[.*)?[),;:]*")
 """A name or a call in a program, which says where a secret comes from."""
 LONG: Final = 12
 """Characters that a token has at least, where nothing but its name tells that it is one."""
+
+
+Hide = Callable[[re.Match[str]], str]
 
 
 class Rule(NamedTuple):
@@ -156,33 +161,38 @@ def told(line: str) -> str:
     """Redact what the surroundings tell to be a secret, in one line."""
     lowered = line.lower()
     if any(word in lowered for word in TELLING):
-        for pattern in CONTEXTS:
-            line = pattern.sub(hider(pattern), line)
+        for pattern, hide in contexts():
+            line = pattern.sub(hide, line)
     return line
 
 
 @cache
-def hider(pattern: re.Pattern[str]) -> Callable[[re.Match[str]], str]:
+def contexts() -> list[tuple[re.Pattern[str], Hide]]:
+    """Compile them, which takes long, when the first text comes."""
+    return [(re.compile(form), hider(form)) for form in CONTEXTS]
+
+
+def hider(form: str) -> Hide:
     """Make what replaces a secret in its surroundings, unless it is none."""
-    looser = pattern in (URL, HEADER, USER)
+    looser = form in LOOSER
 
     def hide(match: re.Match[str]) -> str:
         secret = match["secret"]
         password = looser or bool(match["word"])
-        if PLACEHOLDER.match(secret) or not (looser or telling(pattern, secret, password)):
+        if PLACEHOLDER.match(secret) or not (looser or telling(form, secret, password)):
             return match[0]
         return f"{match['kept']}[redacted: {'password' if password else 'token'}]"
 
     return hide
 
 
-def telling(pattern: re.Pattern[str], secret: str, password: bool) -> bool:
+def telling(form: str, secret: str, password: bool) -> bool:
     """Tell a secret from a word, a name in a program, or a path."""
     mixed = bool(re.search(r"\d", secret) and re.search(r"[A-Za-z]", secret))
     if not password:
         return mixed and len(secret) >= LONG and "/" not in secret[:2] and "://" not in secret
-    if pattern is QUOTED:
+    if form == QUOTED:
         return not re.fullmatch(r"[a-z_. -]+:?", secret) or len(secret) >= LONG
-    if pattern is ASSIGNED and CODE.fullmatch(secret):
+    if form == ASSIGNED and CODE.fullmatch(secret):
         return mixed and "(" not in secret and "." not in secret
     return mixed or bool(re.search(r"[^\w.,;:()\[\]/-]", secret))

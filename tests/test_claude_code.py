@@ -91,6 +91,19 @@ def injected(transcript: Path) -> list[str]:
     return told
 
 
+def test_the_plugin_is_valid(client: Client) -> None:
+    done = subprocess.run(
+        [str(CLAUDE), "plugin", "validate", str(PLUGIN), "--strict"],
+        env=client.env,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
+
+
 def test_what_a_conversation_learned_is_in_the_first_request_of_the_next(client: Client) -> None:
     client.model.calls = [(REMEMBER, {"content": LEARNED})]
 

@@ -111,13 +111,13 @@ CONTEXTS: Final = (URL, HEADER, QUOTED, ASSIGNED, FLAG, USER, SPOKEN)
 LOOSER: Final = (URL, HEADER, USER)
 """Those in which a secret may look like anything."""
 
-PLACEHOLDER: Final = re.compile(
+PLACEHOLDER: Final = (
     r"(?i)[$%<{(\[*.…]|x+$|(?:your|my|the|some|an?|new|old|user|example|test|dummy|fake|sample)?[_-]?"
     r"(?:passw(?:or)?d|pwd|pass|secret|token|key|value|string|changeme|none|null|true|false|str|redacted"
     r"|required|optional|default|placeholder|self|os\.|process\.|env\.)\b"
 )
 """How a value begins that stands for another."""
-CODE: Final = re.compile(r"[A-Za-z_][\w.]*(?:\(.*|\[.*)?[),;:]*")
+CODE: Final = r"[A-Za-z_][\w.]*(?:\(.*|\[.*)?[),;:]*"
 """A name or a call in a program, which says where a secret comes from."""
 LONG: Final = 12
 """Characters that a token has at least, where nothing but its name tells that it is one."""
@@ -179,7 +179,7 @@ def hider(form: str) -> Hide:
     def hide(match: re.Match[str]) -> str:
         secret = match["secret"]
         password = looser or bool(match["word"])
-        if PLACEHOLDER.match(secret) or not (looser or telling(form, secret, password)):
+        if re.match(PLACEHOLDER, secret) or not (looser or telling(form, secret, password)):
             return match[0]
         return f"{match['kept']}[redacted: {'password' if password else 'token'}]"
 
@@ -193,6 +193,6 @@ def telling(form: str, secret: str, password: bool) -> bool:
         return mixed and len(secret) >= LONG and "/" not in secret[:2] and "://" not in secret
     if form == QUOTED:
         return not re.fullmatch(r"[a-z_. -]+:?", secret) or len(secret) >= LONG
-    if form == ASSIGNED and CODE.fullmatch(secret):
+    if form == ASSIGNED and re.fullmatch(CODE, secret):
         return mixed and "(" not in secret and "." not in secret
     return mixed or bool(re.search(r"[^\w.,;:()\[\]/-]", secret))

@@ -38,7 +38,8 @@ class News(NamedTuple):
 
 def news(reading: Reading) -> News:
     """Find what is worth keeping; from here on, no secret is in it."""
-    said = [one._replace(text=cut(clean(one.text), LONGEST)) for one in reading.said]
+    # What is cut off before cannot be half a secret of what is kept: it is as long again.
+    said = [one._replace(text=cut(clean(one.text[: 2 * LONGEST]), LONGEST)) for one in reading.said]
     called = [cleaned(call) for call in reading.called]
     failed = [(call, problem(call)) for call in called if call.failed]
     ways = {call.id: solving(call, called) for call, _ in failed}

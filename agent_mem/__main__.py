@@ -1,3 +1,3 @@
-from agent_mem.cli.main import main
+from agent_mem.cli.entry import main
 
 main()

@@ -30,6 +30,7 @@ from agent_mem.records.memory import Memory
 from agent_mem.records.pattern import Pattern
 from agent_mem.records.record import Record
 from agent_mem.storage import statements
+from agent_mem.storage.blocks import queries
 from agent_mem.storage.statements import Row, Statement, Transaction
 from agent_mem.storage.store import Store
 from agent_mem.storage.sync import outgoing, syncer
@@ -135,7 +136,7 @@ def sequence() -> None:
         return real(model).replace(COUNTER, SEQUENCE)
 
     statements.push = push  # pyright: ignore[reportAttributeAccessIssue] - it is only called
-    statements.queries("postgres")["sync.head"] = SEQUENCE_HEAD
+    queries("postgres")["sync.head"] = SEQUENCE_HEAD
 
 
 def write(machine: Machine, seed: str) -> None:

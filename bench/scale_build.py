@@ -33,8 +33,9 @@ from agent_mem.recall.vectors import Vector, quantised
 from agent_mem.records.memory import Memory
 from agent_mem.records.record import Record
 from agent_mem.records.session import Session
+from agent_mem.storage.blocks import queries
 from agent_mem.storage.sqlite import connect, encode
-from agent_mem.storage.statements import queries, upsert
+from agent_mem.storage.statements import upsert
 
 SEED: Final = 20260101
 REAL: Final = 2_000

@@ -24,8 +24,9 @@ from scale_build import COMPLETE, FLOATS, fresh, imported, settings_of
 from agent_mem.app import App, open_app
 from agent_mem.recall.search import Finder, Request
 from agent_mem.recall.vectors import Vector
+from agent_mem.storage.blocks import queries
 from agent_mem.storage.sqlite import SQLite
-from agent_mem.storage.statements import Row, Statement, Transaction, queries
+from agent_mem.storage.statements import Row, Statement, Transaction
 from agent_mem.tools.memories import remember
 from agent_mem.tools.recall import recall
 

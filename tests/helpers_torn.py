@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from agent_mem.errors import ServerUnreachable
-from agent_mem.storage.statements import Dialect, Transaction
+from agent_mem.storage.blocks import Dialect
+from agent_mem.storage.statements import Transaction
 from agent_mem.storage.store import Engine
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from agent_mem.app import open_app
 from agent_mem.config import Settings
 from agent_mem.errors import StorageError
 from agent_mem.records.decision import Decision
-from agent_mem.storage import statements
+from agent_mem.storage.blocks import blocks, parse
 from agent_mem.storage.health import library, modes, tighten
 
 CORRUPT = "UPDATE passages_fts_data SET block = x'ffff'"
@@ -315,8 +315,8 @@ def test_a_memory_of_a_newer_program_is_told(db: Path) -> None:
 def test_steps_that_are_due_are_only_done_when_asked(
     db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = statements.parse("wonders", "-- migrate 1 --\nCREATE TABLE wonders (a text);\n")
-    more = (*statements.blocks(), *step)
+    step = parse("wonders", "-- migrate 1 --\nCREATE TABLE wonders (a text);\n")
+    more = (*blocks(), *step)
     monkeypatch.setattr("agent_mem.storage.migrations.blocks", lambda: more)
     tables = "SELECT count(*) FROM sqlite_master WHERE name = 'wonders'"
 

@@ -18,6 +18,7 @@ from helpers_postgres import fetch
 from agent_mem.records.memory import Memory
 from agent_mem.records.record import Record, uuid7
 from agent_mem.storage import statements
+from agent_mem.storage.blocks import queries
 from agent_mem.storage.postgres import Postgres
 from agent_mem.storage.sqlite import SQLite
 from agent_mem.storage.statements import Row, Statement, Transaction
@@ -140,7 +141,7 @@ async def test_rows_are_missed_by_who_follows_a_sequence(
     async with Postgres.open(server_url, "me"):
         await fetch(server_url, "CREATE SEQUENCE agent_mem.control")
     monkeypatch.setattr(statements, "push", sequenced)
-    monkeypatch.setitem(statements.queries("postgres"), "sync.head", SEQUENCE_HEAD)
+    monkeypatch.setitem(queries("postgres"), "sync.head", SEQUENCE_HEAD)
 
     there, pulled, _ = await race(server_url, tmp_path, SLOWEST_UNLOCKED)
 

@@ -19,8 +19,8 @@ from agent_mem.recall.matching import Match
 from agent_mem.records import RECORDS
 from agent_mem.records.record import Record
 from agent_mem.storage import statements
+from agent_mem.storage.blocks import queries
 from agent_mem.storage.postgres import numbered, prepare
-from agent_mem.storage.statements import queries
 from agent_mem.storage.sync.incoming import news
 
 pytestmark = pytest.mark.anyio

@@ -4,7 +4,8 @@ import pytest
 from helpers_vectors import filters
 
 from agent_mem.app import App
-from agent_mem.storage.statements import Row, Statement, Transaction, queries
+from agent_mem.storage.blocks import queries
+from agent_mem.storage.statements import Row, Statement, Transaction
 
 pytestmark = pytest.mark.anyio
 

@@ -21,11 +21,12 @@ from agent_mem.errors import (
 from agent_mem.records import RECORDS
 from agent_mem.records.event import Event
 from agent_mem.records.task import Task
+from agent_mem.storage.blocks import queries
 from agent_mem.storage.canonical import split
 from agent_mem.storage.migrations import steps
 from agent_mem.storage.postgres import Postgres, execute, numbered
 from agent_mem.storage.postgres_errors import cause
-from agent_mem.storage.statements import Statement, Transaction, queries, upsert
+from agent_mem.storage.statements import Statement, Transaction, upsert
 from agent_mem.storage.store import Store
 
 pytestmark = pytest.mark.anyio

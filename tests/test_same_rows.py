@@ -34,9 +34,10 @@ from agent_mem.records.state import State
 from agent_mem.records.sync_pass import SyncPass
 from agent_mem.records.task import Task
 from agent_mem.records.work import Work
+from agent_mem.storage.blocks import queries
 from agent_mem.storage.postgres import Postgres
 from agent_mem.storage.sqlite import SQLite
-from agent_mem.storage.statements import Row, queries
+from agent_mem.storage.statements import Row
 from agent_mem.storage.store import Store
 
 pytestmark = pytest.mark.anyio

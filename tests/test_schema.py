@@ -15,6 +15,7 @@ from agent_mem.errors import SchemaDrift, SchemaTooNew
 from agent_mem.records import RECORDS
 from agent_mem.records.record import Record
 from agent_mem.storage import statements
+from agent_mem.storage.blocks import blocks, parse, queries
 from agent_mem.storage.migrations import Step, pending, steps
 from agent_mem.storage.sqlite import SQLite
 
@@ -86,11 +87,11 @@ async def test_every_key_begins_with_the_owner(db: sqlite3.Connection, model: ty
     assert all(key[0] == "owner" for key in keys)
 
 
-@pytest.mark.parametrize("name", sorted(statements.queries("sqlite")))
+@pytest.mark.parametrize("name", sorted(queries("sqlite")))
 async def test_every_named_query_is_understood_by_its_database(
     db: sqlite3.Connection, name: str
 ) -> None:
-    sql = statements.queries("sqlite")[name]
+    sql = queries("sqlite")[name]
     params = dict.fromkeys(re.findall(r":([a-z_0-9]+)", sql), "1")
 
     plan = db.execute(f"EXPLAIN {sql}", params).fetchall()
@@ -112,7 +113,7 @@ async def test_what_is_derived_from_the_fields_is_understood(
 
 
 def test_every_block_has_a_sentence_that_says_what_it_is_for() -> None:
-    queries = [block for block in statements.blocks() if block.verb != "migrate"]
+    queries = [block for block in blocks() if block.verb != "migrate"]
     told = [block for block in queries if block.verb == "query" or "\n" in block.text]
 
     assert all(re.match(r"-- [A-Z].*[.,:]", block.text) for block in told)
@@ -158,10 +159,8 @@ async def test_new_steps_are_applied_to_an_old_file(
     async with SQLite.open(settings.db):
         pass
     more = (
-        *statements.blocks(),
-        *statements.parse(
-            "wonders", "-- migrate 1 --\nCREATE TABLE w (a text);\nCREATE TABLE x (a text);\n"
-        ),
+        *blocks(),
+        *parse("wonders", "-- migrate 1 --\nCREATE TABLE w (a text);\nCREATE TABLE x (a text);\n"),
     )
     monkeypatch.setattr("agent_mem.storage.migrations.blocks", lambda: more)
 

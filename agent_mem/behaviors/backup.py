@@ -17,8 +17,8 @@ from agent_mem.errors import ActionFailed
 from agent_mem.records import RECORDS
 from agent_mem.records.record import now
 from agent_mem.storage import statements
+from agent_mem.storage.blocks import queries
 from agent_mem.storage.sqlite import connect, wrapped
-from agent_mem.storage.statements import queries
 
 PART: Final = ".part"
 """What a copy is called until it is known to be sound."""

@@ -11,8 +11,8 @@ from shutil import which
 import click
 
 from agent_mem.cli import rewriting
+from agent_mem.cli.client_entry import NAME, Entry, Place
 from agent_mem.cli.clients import CLIENTS, Machine, present, server_command, user_file
-from agent_mem.cli.entry import NAME, Entry, Place
 from agent_mem.config import Settings
 from agent_mem.config import read as read_settings
 from agent_mem.errors import AgentMemError, InvalidInput

@@ -9,6 +9,7 @@ from agent_mem import __version__
 COMMANDS = {
     "serve": "Serve MCP over stdin and stdout, or over HTTP.",
     "install": "Write a client's configuration, so that it starts this server.",
+    "hook": "Answer a hook of Claude Code or Codex.",
     "token": "Give out, list and revoke the tokens of the server over HTTP.",
     "remember": "Remember something.",
     "recall": "Find what was remembered, logged or decided.",

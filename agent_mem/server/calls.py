@@ -35,7 +35,8 @@ class Calls:
     async def list(
         self, _: ServerRequestContext[object], __: PaginatedRequestParams | None
     ) -> ListToolsResult:
-        return ListToolsResult(tools=[described(tool) for tool in self._tools.values()])
+        listed = [tool for tool in self._tools.values() if not tool.hidden]
+        return ListToolsResult(tools=[described(tool) for tool in listed])
 
     async def call(
         self, _: ServerRequestContext[object], params: CallToolRequestParams

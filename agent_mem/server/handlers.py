@@ -1,5 +1,6 @@
 """Everything that answers requests but discovery; loaded when the first of them comes."""
 
+from agent_mem.hooks.event import HIDDEN
 from agent_mem.server.calls import Calls
 from agent_mem.server.completions import Completions
 from agent_mem.server.opening import Opening
@@ -13,7 +14,7 @@ class Handlers:
 
     def __init__(self, opening: Opening) -> None:
         offered = [tool for tool in TOOLS if tool.toolset in opening.settings.toolsets]
-        calls, resources = Calls(opening, offered), Resources(opening)
+        calls, resources = Calls(opening, [*offered, *HIDDEN]), Resources(opening)
         self.list_tools = calls.list
         self.call_tool = calls.call
         self.list_resources = resources.list

@@ -67,6 +67,8 @@ class Opening:
                 # Loaded here, so that the first answer does not wait for it.
                 module = await run_sync(import_module, "agent_mem.behaviors.scheduler")
                 tasks.start_soon(module.Scheduler(app).run)
+                module = await run_sync(import_module, "agent_mem.hooks.reader")
+                tasks.start_soon(module.Reader(app).run)
 
     async def _begun(self) -> None:
         """Wait for the first call; where there is a memory already, not for ever.

@@ -11,8 +11,9 @@ from typing import Final
 
 from agent_mem.records import RECORDS
 from agent_mem.records.record import uuid7
+from agent_mem.storage.blocks import queries
 from agent_mem.storage.migrations import migrating, pending, steps
-from agent_mem.storage.statements import Row, Statement, Transaction, queries
+from agent_mem.storage.statements import Row, Statement, Transaction
 
 TEXT: Final = re.compile(r"^(\s+|ALTER TABLE \w+ ADD COLUMN )(\w+ text)\b(?! ARRAY)", re.MULTILINE)
 POLICY: Final = "owner = nullif(current_setting('agent_mem.owner', true), '')"

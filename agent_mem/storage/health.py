@@ -12,9 +12,10 @@ from typing import Literal
 
 from agent_mem.errors import SchemaError, StorageDamaged, StorageError, UnsafePlace
 from agent_mem.storage import place
+from agent_mem.storage.blocks import queries
 from agent_mem.storage.migrations import pending, steps
 from agent_mem.storage.sqlite import connect, sound, wrapped
-from agent_mem.storage.statements import Row, queries
+from agent_mem.storage.statements import Row
 
 Cure = Literal["modes", "schema", "index", "outbox", "vectors", "files"]
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from agent_mem.errors import SchemaDrift, SchemaTooNew
-from agent_mem.storage.statements import Dialect, Row, Statement, Transaction, blocks, queries
+from agent_mem.storage.blocks import Dialect, blocks, queries
+from agent_mem.storage.statements import Row, Statement, Transaction
 
 
 class Step(NamedTuple):

@@ -9,6 +9,7 @@ from functools import cache, partial
 from typing import Any, Final, TypeVar
 
 from agent_mem.errors import RowRefused, ServerRefused, StorageError
+from agent_mem.storage.blocks import Dialect, queries
 from agent_mem.storage.canonical import (
     enrolling,
     extending,
@@ -19,7 +20,7 @@ from agent_mem.storage.canonical import (
 )
 from agent_mem.storage.postgres_errors import asyncpg, permitted, sensible, wrapped
 from agent_mem.storage.server_address import encryption, understood
-from agent_mem.storage.statements import Dialect, Row, Statement, Transaction, queries
+from agent_mem.storage.statements import Row, Statement, Transaction
 
 T = TypeVar("T")
 

@@ -28,9 +28,10 @@ from agent_mem.errors import (
 )
 from agent_mem.records.record import uuid7
 from agent_mem.storage import place
+from agent_mem.storage.blocks import Dialect, queries
 from agent_mem.storage.lock import FileLock
 from agent_mem.storage.migrations import migrating, pending, steps
-from agent_mem.storage.statements import Dialect, Row, Statement, Transaction, queries
+from agent_mem.storage.statements import Row, Statement, Transaction
 
 T = TypeVar("T")
 

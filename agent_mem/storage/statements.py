@@ -1,23 +1,11 @@
-"""SQL by name: the blocks of the `.sql` files, and what is derived from a model's fields.
+"""Statements and transactions, and the SQL that is derived from a model's fields."""
 
-A block starts with a line of its own and ends at the next:
-
-    -- migrate 1 --              one step of this file's history, on every database
-    -- migrate 2 sqlite --       a step for one database only
-    -- query by_topic --         a statement, with a sentence that says what it is for
-    -- part allowed --           what several queries of this file share, as `{allowed}`
-    -- part among postgres --    the same, as one database says it
-"""
-
-import re
 from collections.abc import Generator, Mapping
 from functools import cache
-from importlib.resources import files
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from agent_mem.records.record import Record
 
-Dialect = Literal["sqlite", "postgres"]
 Row: TypeAlias = Mapping[str, Any]
 T = TypeVar("T")
 
@@ -37,56 +25,6 @@ Transaction: TypeAlias = Generator[Statement, list[Row], T]
 An engine drives it to its end inside one transaction, so that the same function runs in
 SQLite's thread and over PostgreSQL's connection, and nothing is ever awaited in between.
 """
-
-
-class Block(NamedTuple):
-    file: str
-    verb: Literal["migrate", "query", "part"]
-    name: str
-    dialect: Dialect | None
-    text: str
-
-
-PART = re.compile(r"\{(\w+)\}")
-HEADER = re.compile(r"^-- (migrate|query|part) (\w+)(?: (sqlite|postgres))? --\n", re.MULTILINE)
-
-
-@cache
-def blocks() -> tuple[Block, ...]:
-    """Read every block of every `.sql` file, in the order of their names; views, of all, last."""
-    folder = files("agent_mem.storage") / "sql"
-    paths = sorted(folder.iterdir(), key=lambda path: (path.name == "views.sql", path.name))
-    return tuple(
-        block
-        for path in paths
-        for block in parse(path.name.removesuffix(".sql"), path.read_text(encoding="utf-8"))
-    )
-
-
-def parse(file: str, text: str) -> list[Block]:
-    """Cut one file into its blocks."""
-    pieces = HEADER.split(text)[1:]
-    return [
-        Block(file, verb, name, dialect, body.strip())  # pyright: ignore[reportArgumentType] - the pattern holds it
-        for verb, name, dialect, body in zip(*(pieces[i::4] for i in range(4)), strict=True)
-    ]
-
-
-@cache
-def queries(dialect: Dialect) -> dict[str, str]:
-    """Name every query that this database understands: `file.name` to its text."""
-    mine = [block for block in blocks() if block.dialect in (None, dialect)]
-    parts = {(block.file, block.name): block.text for block in mine if block.verb == "part"}
-    return {
-        f"{block.file}.{block.name}": whole(block.text, block.file, parts)
-        for block in mine
-        if block.verb == "query"
-    }
-
-
-def whole(text: str, file: str, parts: Mapping[tuple[str, str], str]) -> str:
-    """Put in the parts of a text, and theirs."""
-    return PART.sub(lambda match: whole(parts[file, match[1]], file, parts), text)
 
 
 @cache

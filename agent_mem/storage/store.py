@@ -11,7 +11,8 @@ from uuid import UUID
 from agent_mem.records import RECORDS
 from agent_mem.records.record import Record, now
 from agent_mem.storage import statements
-from agent_mem.storage.statements import Dialect, Row, Statement, Transaction
+from agent_mem.storage.blocks import Dialect, queries
+from agent_mem.storage.statements import Row, Statement, Transaction
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -72,7 +73,7 @@ class Store:
 
     def query(self, name: str, /, **params: object) -> Statement:
         """Name a statement (`file.name`) and give it its parameters; the owner is added."""
-        sql = statements.queries(self.engine.dialect)[name]
+        sql = queries(self.engine.dialect)[name]
         return Statement(sql, {"owner": self.owner, **params})
 
     def asking(self, name: str, /, **params: object) -> Transaction[list[Row]]:

@@ -35,6 +35,8 @@ class Tool:
     repeatable: bool = False
     """Calling it again with the same arguments changes nothing more."""
     toolset: Toolset = "core"
+    hidden: bool = False
+    """It can be called, and is not listed: it is there for a program."""
 
     @property
     def name(self) -> str:

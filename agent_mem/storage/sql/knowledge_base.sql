@@ -24,3 +24,10 @@ CREATE TABLE knowledge_base (
     PRIMARY KEY (owner, id)
 );
 CREATE UNIQUE INDEX knowledge_base_problem ON knowledge_base (owner, problem_signature);
+
+-- query lately --
+-- List the problems that were solved last.
+SELECT * FROM knowledge_base
+WHERE owner = :owner AND deleted_at IS NULL AND success_count > 0
+  AND (CAST(:project AS text) IS NULL OR project = :project OR project IS NULL)
+ORDER BY last_used DESC, id LIMIT :limit;

@@ -34,6 +34,11 @@ CREATE TABLE memories (
 CREATE INDEX memories_hash ON memories (owner, content_hash);
 CREATE INDEX memories_topic ON memories (owner, topic);
 
+-- migrate 2 sqlite --
+-- What a hook looks through while a conversation waits for it.
+CREATE INDEX memories_lasting ON memories (owner, updated_at, project)
+    WHERE deleted_at IS NULL AND superseded_by IS NULL;
+
 -- query same --
 -- Find the memory that says the same.
 SELECT * FROM memories
@@ -85,3 +90,15 @@ SELECT topic, count(*) AS memories FROM memories
 WHERE owner = :owner AND topic IS NOT NULL AND updated_at >= :since AND deleted_at IS NULL
   AND (CAST(:project AS text) IS NULL OR project = :project)
 GROUP BY topic ORDER BY memories DESC, topic LIMIT :limit;
+
+-- query lasting --
+-- List what matters most among what was lately learned or learned again, of one project.
+SELECT * FROM (
+    SELECT * FROM memories
+    WHERE owner = :owner AND deleted_at IS NULL AND superseded_by IS NULL
+      AND (expires_at IS NULL OR expires_at > :now)
+      AND (valid_until IS NULL OR valid_until > :now)
+      AND (CAST(:project AS text) IS NULL OR project = :project OR project IS NULL)
+    ORDER BY updated_at DESC LIMIT :among
+) AS lately
+ORDER BY relevance DESC, reinforced DESC, updated_at DESC, id LIMIT :limit;

@@ -1,33 +1,28 @@
 """With the real Claude Code, if it is installed: what one conversation learns, the next one knows.
 
-It talks to a stand-in for its model's API on this machine, and needs no account. Name the client
-in `TEST_CLAUDE_CODE`, or have `claude` on the PATH.
+It talks to a stand-in for its model's API on this machine, and needs no account.
 """
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from helpers_claude import CLAUDE, needs_claude
 from helpers_messages import Json, Model, answering
 
 from agent_mem.hooks.place import MARK
 from agent_mem.recall.budget import tokens
 
-CLAUDE = os.environ.get("TEST_CLAUDE_CODE") or shutil.which("claude")
 PLUGIN = Path(__file__).parent.parent / "plugin"
 REMEMBER = "mcp__plugin_agent-mem_mem__remember"
 LEARNED = "The staging database listens on port 6543."
 SAID = "The office cat is called Ferdinand."
 
-pytestmark = [
-    pytest.mark.skipif(not CLAUDE, reason="Claude Code is not installed"),
-    pytest.mark.timeout(300),
-]
+pytestmark = [needs_claude, pytest.mark.timeout(300)]
 
 
 class Client:
@@ -54,7 +49,7 @@ class Client:
     def say(self, prompt: str, *options: str) -> list[Json]:
         """Say something in a conversation; give what the model was asked."""
         before = len(self.model.requests)
-        command = [str(CLAUDE), "--plugin-dir", str(PLUGIN), "--allowedTools", REMEMBER, *options]
+        command = [CLAUDE, "--plugin-dir", str(PLUGIN), "--allowedTools", REMEMBER, *options]
         done = subprocess.run(
             [*command, "-p", prompt],
             cwd=self.project,
@@ -93,7 +88,7 @@ def injected(transcript: Path) -> list[str]:
 
 def test_the_plugin_is_valid(client: Client) -> None:
     done = subprocess.run(
-        [str(CLAUDE), "plugin", "validate", str(PLUGIN), "--strict"],
+        [CLAUDE, "plugin", "validate", str(PLUGIN), "--strict"],
         env=client.env,
         capture_output=True,
         text=True,

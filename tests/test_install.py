@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from helpers_claude import CLAUDE, needs_claude
 
 from agent_mem.cli import rewriting
 from agent_mem.cli.clients import CLIENTS, Machine, user_file
@@ -20,7 +21,6 @@ from agent_mem.cli.main import main
 from agent_mem.errors import AgentMemError
 
 COMMAND = str(Path(sys.executable).with_name("agent-mem"))
-REAL = os.environ.get("AGENT_MEM_TEST_CLAUDE", "")
 """The path of Claude Code, where one is installed to be tried."""
 SERVER = "postgresql://ana:pa55w0rd@db.example/team"
 OTHERS = """{
@@ -406,7 +406,7 @@ def test_without_a_client_it_tells_what_is_here(run: Run, home: Path) -> None:
     assert str(home / ".claude.json") in told.stdout
 
 
-CLAUDE = """#!{python}
+STAND_IN = """#!{python}
 import json, pathlib, sys
 path = pathlib.Path.home() / ".claude.json"
 held = json.loads(path.read_text()) if path.exists() else {{}}
@@ -431,7 +431,7 @@ def claude(home: Path) -> Path:
     """Put a `claude` on the path that does what the real one does to its file."""
     program = home / "bin" / "claude"
     program.parent.mkdir()
-    program.write_text(CLAUDE.format(python=sys.executable), encoding="utf-8")
+    program.write_text(STAND_IN.format(python=sys.executable), encoding="utf-8")
     program.chmod(0o755)
     return home / ".claude.json"
 
@@ -466,14 +466,14 @@ def test_a_claude_that_does_not_do_it_is_told_of(run: Run, claude: Path) -> None
     assert "`claude mcp` did not do it" in shown.stderr
 
 
-@pytest.mark.skipif(not REAL, reason="needs Claude Code")
+@needs_claude
 def test_the_real_claude_code_connects(run: Run, home: Path) -> None:
     (home / "bin").mkdir()
-    (home / "bin" / "claude").symlink_to(REAL)
+    (home / "bin" / "claude").symlink_to(CLAUDE)
 
     assert run("claude-code").exit_code == 0
 
     listed = subprocess.run(
-        [REAL, "mcp", "list"], capture_output=True, encoding="utf-8", check=True
+        [CLAUDE, "mcp", "list"], capture_output=True, encoding="utf-8", check=True
     )
     assert f"agent-mem: {COMMAND} serve - ✔ Connected" in listed.stdout

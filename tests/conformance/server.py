@@ -1,13 +1,12 @@
 """The product's own server over HTTP, with what the official conformance suite looks for on it.
 
-`python tests/conformance/server.py PORT`: the kernel is the one that is shipped; the fixtures
-stand before its handlers, and whatever is not theirs goes to those.
+`python tests/conformance/server.py PORT DATABASE`: the kernel is the one that is shipped; the
+fixtures stand before its handlers, and whatever is not theirs goes to those.
 """
 
 import logging
 import re
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -251,12 +250,10 @@ def conforming(opening: Opening, changes: Changes) -> Server[Any]:
 
 
 def main() -> int:
-    """Serve on a port, from a memory that is gone afterwards."""
+    """Serve a memory on a port."""
     logging.captureWarnings(capture=True)
-    with tempfile.TemporaryDirectory() as folder:
-        settings = read(db=Path(folder) / "memory.db", embedder="none", log_level="ERROR")
-        options = Options(port=int(sys.argv[1]), rate=0)
-        return anyio.run(serve, settings, options, conforming)
+    settings = read(db=Path(sys.argv[2]), embedder="none", log_level="ERROR")
+    return anyio.run(serve, settings, Options(port=int(sys.argv[1]), rate=0), conforming)
 
 
 if __name__ == "__main__":

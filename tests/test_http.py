@@ -31,6 +31,8 @@ HELLO = {
     "clientInfo": {"name": "test", "version": "1"},
 }
 FERRY = "The ferry leaves at six."
+HOOK = {"name": "hook_event", "arguments": {"event": "Stop", "transcript_path": "/etc/passwd"}}
+"""What reads a file of this machine, which nobody elsewhere may ask for."""
 TOPICS = ("resources/read", {"uri": "memory://topics"})
 
 
@@ -98,6 +100,7 @@ async def test_whoever_shows_no_good_token_is_refused(env: dict[str, str], token
             "read, to write": told(await one.post(*remember, narrow)),
             "write, to author": told(await one.post(*author, good)),
             "write, to an unknown tool": told(await one.post("tools/call", {"name": "x"}, good)),
+            "write, to the tool of hooks": told(await one.post("tools/call", HOOK, good)),
             "good": told(await one.post(*TOPICS, good)),
         }
         known = await one.call("recall", good, query="ferry")
@@ -118,6 +121,7 @@ async def test_whoever_shows_no_good_token_is_refused(env: dict[str, str], token
         "read, to write": (403, challenge("insufficient_scope", needs.format("write"), "write")),
         "write, to author": (403, challenge("insufficient_scope", needs.format("admin"), "admin")),
         "write, to an unknown tool": (400, ""),
+        "write, to the tool of hooks": (400, ""),
         "good": (200, ""),
     }
     assert contents(known) == []

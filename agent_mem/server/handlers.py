@@ -14,7 +14,8 @@ class Handlers:
 
     def __init__(self, opening: Opening) -> None:
         offered = [tool for tool in TOOLS if tool.toolset in opening.settings.toolsets]
-        calls, resources = Calls(opening, [*offered, *HIDDEN]), Resources(opening)
+        offered += HIDDEN if opening.beside else ()  # a hook names files
+        calls, resources = Calls(opening, offered), Resources(opening)
         self.list_tools = calls.list
         self.call_tool = calls.call
         self.list_resources = resources.list

@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 class Opening:
     """Opens the app at the first call, and gives the same to all that follow."""
 
+    beside = True
+    """Who asks is a program on this machine, and may have its files read."""
+
     def __init__(self, settings: Settings, *, direct: bool = False) -> None:
         """Open nothing yet.
 

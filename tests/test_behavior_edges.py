@@ -16,7 +16,8 @@ from agent_mem.behaviors import BEHAVIORS, on_error, runner, scheduler
 from agent_mem.behaviors.action import Outcome, Params, Task
 from agent_mem.behaviors.event_filter import EventFilter, told
 from agent_mem.behaviors.guarded import resolved
-from agent_mem.behaviors.listening import filters
+from agent_mem.behaviors.listening import Listener, filters
+from agent_mem.behaviors.slots import LOST
 from agent_mem.behaviors.solving import known_as
 from agent_mem.config import Settings
 from agent_mem.errors import ActionFailed, InvalidInput
@@ -129,6 +130,41 @@ async def test_a_run_that_failed_waits_for_its_retry_or_for_its_behavior_to_be_s
     ]
     (left,) = await runs(app, "off")
     assert left.retry_at
+
+
+async def test_a_lease_that_runs_out_is_noticed_where_nothing_else_happens(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "SWEEP", 0.5)
+    by_hand = behavior(app, "b")
+    async with scheduled(app):
+        await app.store.put(
+            by_hand,
+            Run(
+                behavior_id=by_hand.id,
+                trigger="manual",
+                lease_until=now() + timedelta(seconds=2.5),
+                run_by="another machine",
+            ),
+        )
+        (run,) = await ended(app)
+
+    assert (run.status, run.error) == ("failed", LOST)
+
+
+async def test_a_listener_goes_on_where_the_one_before_it_was_done(app: App, call: Call) -> None:
+    listening = behavior(app, "b", trigger_type="event", event_filter={"type": "event"})
+    await call("log_event", type="note", content="What the first one hears.")
+    first, second = Listener(app.store), Listener(app.store)
+    await first.begin()
+    assert len(await first.heard([listening])) == 1
+    await first.settle()
+    await call("log_event", type="note", content="What comes later.")
+
+    await second.begin()
+    (slot,) = await second.heard([listening])
+
+    assert slot.input["text"] == "What comes later."
 
 
 async def test_a_filter_that_this_program_does_not_understand_is_left_alone(app: App) -> None:

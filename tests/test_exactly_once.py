@@ -35,7 +35,7 @@ def test_every_due_time_has_one_completed_run_however_often_a_runner_is_killed(f
     assert told["without_reason"] == 0
     # Else it was no test: enough was due, and kills have met runners at work.
     assert told["due"] >= 8
-    assert told["kills"] >= 4
+    assert told["kills"] >= 2
     assert told["broken_off"] >= 1
 
 

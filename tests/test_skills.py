@@ -301,7 +301,9 @@ async def test_each_load_is_counted(app: App, call: Call) -> None:
     assert row["loads"] == 3
 
 
-async def test_skills_are_found_by_what_a_query_means(app: App, call: Call) -> None:
+async def test_skills_are_found_by_what_a_query_means(
+    app: App, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, description in (
         ("invoices", "Write bills for customers and send them."),
         ("tides", "Tell when the sea is high or low at a harbour."),
@@ -314,3 +316,5 @@ async def test_skills_are_found_by_what_a_query_means(app: App, call: Call) -> N
     assert (await names(call, query="charge a client money"))[:1] == ["invoices"]
     assert await names(call, query="zeppelin") == []
     assert await names(call, query="潮") == []
+    monkeypatch.setattr("agent_mem.recall.meaning.LIKENED", 2)  # what was read is read anew
+    assert (await names(call, query="when may I sail out of the port?"))[:1] == ["tides"]

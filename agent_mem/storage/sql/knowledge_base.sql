@@ -25,7 +25,7 @@ CREATE TABLE knowledge_base (
 );
 CREATE UNIQUE INDEX knowledge_base_problem ON knowledge_base (owner, problem_signature);
 
--- query lately --
+-- query lately sqlite --
 -- List the problems that were solved last.
 SELECT * FROM knowledge_base
 WHERE owner = :owner AND deleted_at IS NULL AND success_count > 0

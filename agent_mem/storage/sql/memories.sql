@@ -91,7 +91,7 @@ WHERE owner = :owner AND topic IS NOT NULL AND updated_at >= :since AND deleted_
   AND (CAST(:project AS text) IS NULL OR project = :project)
 GROUP BY topic ORDER BY memories DESC, topic LIMIT :limit;
 
--- query lasting --
+-- query lasting sqlite --
 -- List what matters most among what was lately learned or learned again, of one project.
 SELECT * FROM (
     SELECT * FROM memories

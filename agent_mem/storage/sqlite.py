@@ -137,6 +137,10 @@ def execute(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
 def founding(path: Path) -> Transaction[None]:
     """Make or update the tables, and give a new file, or a copy of one, its name."""
     yield from migrating("sqlite", split)
+    yield Statement("ANALYZE sqlite_schema", {})  # makes the table of what the planner is told
+    for query in ("local.forget_plan", "local.plan"):
+        yield Statement(queries("sqlite")[query], {})
+    yield Statement("ANALYZE sqlite_schema", {})  # has it read
     name = {"id": uuid7(), "fingerprint": fingerprint(path)}
     for query in ("local.name_replica", "local.rename_replica"):
         yield Statement(queries("sqlite")[query], name)

@@ -27,6 +27,24 @@ ALTER TABLE replica ADD COLUMN fingerprint text;
 -- Say which file this was when it got its name.
 SELECT fingerprint FROM replica;
 
+-- query forget_plan sqlite --
+-- Forget what the planner was told.
+DELETE FROM sqlite_stat1;
+
+-- query plan sqlite --
+-- Tell the planner what it cannot know, the same in every file: that nearly all rows have one owner,
+-- so that an index finds little by that alone, and more by each column after it. Without this it takes
+-- whatever index spares a sort, and reads all rows.
+INSERT INTO sqlite_stat1 (tbl, idx, stat)
+SELECT m.tbl_name, m.name, '1000000 ' || (
+    SELECT group_concat(CASE
+        WHEN c.name = 'owner' THEN 1000000
+        WHEN l."unique" AND c.seqno = (SELECT max(seqno) FROM pragma_index_info(m.name)) THEN 1
+        WHEN c.seqno < 2 THEN 100 WHEN c.seqno = 2 THEN 10 ELSE 2
+    END, ' ') FROM pragma_index_info(m.name) AS c
+) FROM sqlite_master AS m JOIN pragma_index_list(m.tbl_name) AS l ON l.name = m.name
+WHERE m.type = 'index' AND m.tbl_name NOT LIKE 'passages_fts%';
+
 -- query name_replica sqlite --
 -- Give a new file its name.
 INSERT INTO replica (id, clock) SELECT :id, 0 WHERE NOT EXISTS (SELECT 1 FROM replica);

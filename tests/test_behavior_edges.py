@@ -315,14 +315,19 @@ async def test_what_has_to_wait_for_another_machine_is_made_up_for_once(
     assert len([run for run in done if run.due_at and run.due_at < elsewhere.lease_until]) < missed
 
 
+@pytest.mark.parametrize("folder", ["there", "n" * 300], ids=["no database", "no name of a file"])
 async def test_a_file_that_cannot_be_opened_is_told_of_though_nobody_calls(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    folder: str,
 ) -> None:
     monkeypatch.setattr(opening, "PATIENCE", 0.0)
-    settings.db.parent.mkdir()
-    settings.db.write_text("This is no database. " * 99, encoding="utf-8")
+    (settings.db.parent / "there").mkdir(parents=True)
+    (settings.db.parent / "there" / "m.db").write_text("No database. " * 99, encoding="utf-8")
+    strange = settings.model_copy(update={"db": settings.db.parent / folder / "m.db"})
 
-    async with opening.Opening(settings) as opened, anyio.create_task_group() as tasks:
+    async with opening.Opening(strange) as opened, anyio.create_task_group() as tasks:
         tasks.start_soon(opened.work)
         await until(said(caplog, "Nothing is done in the background yet"))
         tasks.cancel_scope.cancel()

@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from agent_mem.config import Settings
 from agent_mem.errors import InvalidInput
 from agent_mem.records.memory import Memory
 from agent_mem.records.record import now
+from agent_mem.server.door import MOST
 from agent_mem.server.http import Options, Process, application
 from agent_mem.server.kernel import kernel
 from agent_mem.server.owners import Owners, settings_of
@@ -31,6 +33,10 @@ HELLO = {
     "clientInfo": {"name": "test", "version": "1"},
 }
 FERRY = "The ferry leaves at six."
+LISTEN = (
+    "subscriptions/listen",
+    {"notifications": {"resourceSubscriptions": ["memory://topics"]}},
+)
 HOOK = {"name": "hook_event", "arguments": {"event": "Stop", "transcript_path": "/etc/passwd"}}
 """What reads a file of this machine, which nobody elsewhere may ask for."""
 TOPICS = ("resources/read", {"uri": "memory://topics"})
@@ -197,8 +203,11 @@ async def test_a_token_works_from_its_making_until_it_is_revoked(
     after = [(await open_web.post(*TOPICS, shown)).status_code for shown in (token, None)]
     tokens.path.write_text("{", encoding="utf-8")
     unreadable = await open_web.post(*TOPICS, token)
+    tokens.path.unlink()
+    gone = [(await open_web.post(*TOPICS, shown)).status_code for shown in (token, None)]
 
     assert before == 200
+    assert gone == [401, 401]
     assert while_there == [200, 401]
     assert after == [401, 401]
     assert unreadable.status_code == 503
@@ -209,11 +218,10 @@ async def test_who_listens_is_put_out_when_the_token_is_revoked(
     env: dict[str, str], tokens: Tokens
 ) -> None:
     gone, good = (tokens.add(name, "ana", "read") for name in ("gone", "good"))
-    listen = {"notifications": {"resourceSubscriptions": ["memory://topics"]}}
 
-    async with web(env) as one, one.streaming("subscriptions/listen", listen, good) as still:
+    async with web(env) as one, one.streaming(*LISTEN, good) as still:
         assert "acknowledged" in await anext(still)
-        async with one.streaming("subscriptions/listen", listen, gone) as lines:
+        async with one.streaming(*LISTEN, gone) as lines:
             assert "acknowledged" in await anext(lines)
             tokens.revoke("gone")
             with anyio.fail_after(LONG), pytest.raises(httpx2.RemoteProtocolError):
@@ -221,6 +229,23 @@ async def test_who_listens_is_put_out_when_the_token_is_revoked(
         await one.call("remember", tokens.add("pen", "ana", "write"), content=FERRY, topic="x")
         with anyio.fail_after(LONG):
             assert "memory://topics" in await anext(still)
+
+
+async def test_nobody_keeps_others_out_by_listening(env: dict[str, str], tokens: Tokens) -> None:
+    many, other = (tokens.add(name, "ana", "read") for name in ("many", "other"))
+    wide = httpx2.AsyncClient(
+        timeout=LONG, trust_env=False, limits=httpx2.Limits(max_connections=None)
+    )
+
+    async with web(env) as one, wide, AsyncExitStack() as listening:
+        one.client = wide
+        for _ in range(MOST):
+            lines = await listening.enter_async_context(one.streaming(*LISTEN, many))
+            assert "acknowledged" in await anext(lines)
+        refused, let_in = [await one.post(*TOPICS, shown) for shown in (many, other)]
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+    assert let_in.status_code == 200
 
 
 async def test_off_this_machine_nobody_is_served_without_saying_who_they_are(

@@ -20,6 +20,8 @@ from agent_mem.server.owners import Owners
 from agent_mem.server.scopes import allows, asked
 from agent_mem.server.tokens import PREFIX, Tokens
 
+MOST: Final = 100
+"""Requests of one client that may be inside at the same time, its streams among them."""
 LOOK: Final = 1.0
 """Seconds between two looks whether those who are inside still may be."""
 REALM: Final = 'Bearer realm="agent-mem"'
@@ -38,11 +40,13 @@ class Keys:
     def __init__(self, tokens: Tokens, issuer: Issuer | None) -> None:
         self._tokens = tokens
         self._issuer = issuer
+        self._asked_for = issuer is not None
 
     @property
     def asked_for(self) -> bool:
         """Tell whether a request must show one: once there was any, for ever."""
-        return self._issuer is not None or self._tokens.exist
+        self._asked_for = self._asked_for or self._tokens.exist
+        return self._asked_for
 
     async def bearer(self, header: str | None) -> Bearer | None:
         """Say who asks, by what the request shows; None where nobody needs to say.
@@ -97,13 +101,13 @@ class Door:
         self._limits = limits
         self._metadata = metadata
         self._checked = RequestBodyLimitMiddleware(self._check, largest)
-        self._inner: dict[anyio.CancelScope, str | None] = {}
-        """The requests that are inside, with what they have shown."""
+        self._inner: dict[anyio.CancelScope, tuple[str | None, str]] = {}
+        """The requests that are inside, with what they have shown, and whose they are."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         try:
-            bearer = await self._known(request)
+            bearer, name = await self._known(request)
         except AccessRefused as refused:
             await self._refusal(refused)(scope, receive, send)
             return
@@ -112,7 +116,7 @@ class Door:
         through = self._checked if bearer else self._inside
         owner = bearer.owner if bearer else self._owners.settings.owner
         with anyio.CancelScope() as inside:
-            self._inner[inside] = request.headers.get("authorization")
+            self._inner[inside] = request.headers.get("authorization"), name
             try:
                 async with self._owners.holding(owner):
                     await through(scope, receive, send)
@@ -123,14 +127,14 @@ class Door:
         """Put out who may not be inside any more, until cancelled: a stream has no end."""
         while True:
             await anyio.sleep(LOOK)
-            for inside, shown in list(self._inner.items()):
+            for inside, (shown, _) in list(self._inner.items()):
                 try:
                     await self._keys.bearer(shown)
                 except AgentMemError:
                     inside.cancel()
 
-    async def _known(self, request: Request) -> Bearer | None:
-        """Say who asks; who is not known may not ask often, either."""
+    async def _known(self, request: Request) -> tuple[Bearer | None, str]:
+        """Say who asks, and as whom it is counted; who is not known may not ask often, either."""
         peer = request.client.host if request.client else ""
         try:
             bearer = await self._keys.bearer(request.headers.get("authorization"))
@@ -140,14 +144,15 @@ class Door:
         except AgentMemError as error:
             logger.error("Nobody is let in: %s", error)  # noqa: TRY400 - the sentence says it all
             raise AccessRefused("The tokens cannot be read now.", 503) from error
-        self._count(f"{bearer.issuer} {bearer.client} {bearer.owner}" if bearer else "")
-        return bearer
+        name = f"{bearer.issuer} {bearer.client} {bearer.owner}" if bearer else ""
+        self._count(name)
+        if bearer and sum(name == one for _, one in self._inner.values()) >= MOST:
+            raise too_many(1)
+        return bearer, name
 
     def _count(self, name: str) -> None:
         if wait := self._limits.take(name):
-            raise AccessRefused(
-                "Too many requests.", 429, "too_many_requests", {"retry-after": str(wait)}
-            )
+            raise too_many(wait)
 
     async def _check(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Look whether what is asked for may be done; what was read is what is passed on."""
@@ -191,6 +196,10 @@ NO_JSON: Final = {
     "id": None,
     "error": {"code": -32700, "message": "Parse error"},
 }
+
+
+def too_many(wait: int) -> AccessRefused:
+    return AccessRefused("Too many requests.", 429, "too_many_requests", {"retry-after": str(wait)})
 
 
 def quotable(text: str) -> str:

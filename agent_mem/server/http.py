@@ -94,6 +94,7 @@ async def serve(settings: Settings, options: Options, making: Making = kernel) -
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # anybody can write them
         ws="none",
         timeout_graceful_shutdown=GRACE,
         backlog=BACKLOG,

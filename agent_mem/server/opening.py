@@ -23,17 +23,16 @@ logger = logging.getLogger(__name__)
 class Opening:
     """Opens the app at the first call, and gives the same to all that follow."""
 
-    beside = True
-    """Who asks is a program on this machine, and may have its files read."""
-
-    def __init__(self, settings: Settings, *, direct: bool = False) -> None:
+    def __init__(self, settings: Settings, *, direct: bool = False, beside: bool = False) -> None:
         """Open nothing yet.
 
         Args:
             settings: where the memory is, and whose.
             direct: work on the server itself, without a file.
+            beside: who asks is a program on this machine, and may have its files read.
         """
         self.settings = settings
+        self.beside = beside
         self._direct = direct
         self._stack = AsyncExitStack()
         self._lock = anyio.Lock()
@@ -80,10 +79,11 @@ class Opening:
         """
         with anyio.move_on_after(PATIENCE):
             await self._opened.wait()
-        if not self._direct and await run_sync(self.settings.db.expanduser().exists):
+        if not self._direct:
             try:
-                await self()
-            except AgentMemError as error:
+                if await run_sync(self.settings.db.expanduser().exists):
+                    await self()
+            except (AgentMemError, OSError) as error:  # of one owner: the others go on
                 logger.warning("Nothing is done in the background yet: %s", error)
         await self._opened.wait()
 

@@ -154,8 +154,6 @@ class Owners:
 class Asked(Opening):
     """The opening of whoever asks, wherever that is."""
 
-    beside = False
-
     def __init__(self, owners: Owners) -> None:
         super().__init__(owners.settings)
         self._owners = owners

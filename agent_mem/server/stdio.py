@@ -38,7 +38,8 @@ async def serve(settings: Settings, wire: int, direct: bool) -> None:
     """
     logging.basicConfig(stream=sys.stderr, level=settings.log_level)
     stdout = TextIOWrapper(os.fdopen(wire, "wb"), encoding="utf-8")
-    async with Opening(settings, direct=direct) as opening, anyio.create_task_group() as tasks:
+    beside = Opening(settings, direct=direct, beside=True)
+    async with beside as opening, anyio.create_task_group() as tasks:
         changes = Changes(opening)
         if sys.platform != "win32":  # pragma: no branch - there the loop hears no signals, and
             tasks.start_soon(leave_on_signal, opening)  # cli/serve.py ends the process at once

@@ -125,7 +125,7 @@ class Tokens:
     @contextmanager
     def _changing(self) -> Generator[list[Token]]:
         """Change the list, one process at a time."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (
             closing(FileLock(self.path.with_name(f"{self.path.name}.lock"))) as lock,
             lock,

@@ -1,10 +1,13 @@
 """Secrets are taken out of what a transcript says; ordinary text and code are left as they are."""
 
 import re
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers_transcript import KINDS, secret_part
+from helpers_transcript import KINDS, drawn, hexed, jwt, secret_part
 
 import agent_mem
 from agent_mem.hooks.redaction import redact
@@ -24,6 +27,50 @@ def test_a_secret_of_every_kind_is_replaced_by_what_it_was(kind: str) -> None:
         assert MARK.search(said)
         assert said.startswith("Before.\n")
         assert said.endswith("\nAfter.")
+
+
+@pytest.mark.parametrize(
+    ("draw", "around"),
+    [
+        (lambda: "gl" + "ft-" + drawn(20), "feed {} there"),
+        (lambda: "gl" + f"pat-{drawn(27)}.{hexed(2)}.{hexed(9)}", "use {}."),
+        (lambda: drawn(40), "AK" + "IA" + "Q" * 16 + " / {}"),
+        (lambda: f"{jwt()}..{drawn(20)}", "look at {} here"),
+        (lambda: hexed(36), "//registry.example/:_authToken={}"),
+        (lambda: drawn(30), '{{"auths": {{"x": {{"auth": "{}"}}}}}}'),
+        (lambda: drawn(40), "AZURE_STORAGE_KEY={}"),
+        (lambda: drawn(32), "DATADOG_APP_KEY={}"),
+        (lambda: hexed(32), "curl -u AC" + "b1" * 16 + ":{} https://a.example"),
+        (lambda: drawn(9), "CREATE USER a IDENTIFIED BY '{}'"),
+        (lambda: drawn(9), "ALTER USER a WITH PASSWORD '{}'"),
+        (lambda: drawn(9), "sshpass -p {} ssh a.example"),
+        (lambda: drawn(9), "<db.password>{}</db.password>"),
+        (lambda: drawn(9), "the password is: {}"),
+        (lambda: drawn(20), "API key: {}"),
+    ],
+    ids=[
+        *("gitlab feed", "gitlab long", "aws pair", "jwe", "npmrc", "docker", "azure", "datadog"),
+        *("twilio", "mysql", "postgres", "sshpass", "xml", "colon", "label"),
+    ],
+)
+def test_a_secret_is_known_by_what_stands_around_it(draw: Callable[[], str], around: str) -> None:
+    for _ in range(8):
+        secret = draw()
+
+        said = redact(around.format(secret))
+
+        assert not any(part in said for part in re.findall(r"\w{9,}", secret)), said
+        assert MARK.search(said)
+
+
+@pytest.mark.parametrize(
+    "text", ["//" * 100_000 + "_authToken", "eyJa." * 40_000], ids=["slashes", "dots"]
+)
+def test_no_text_is_looked_at_for_long(text: str) -> None:
+    """A form that goes back and forth takes minutes for this."""
+    code = "import sys; from agent_mem.hooks.redaction import redact; redact(sys.stdin.read())"
+
+    subprocess.run([sys.executable, "-c", code], input=text, text=True, timeout=30, check=True)
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,7 @@ KNOWN: Final = {
     "aws.AWSKeyDetector": ("AKIA", "ASIA", "ABIA", "ACCA", "A3T", "AWS", "aws"),
     "azure_storage_key.AzureStorageKeyDetector": ("AccountKey=",),
     "discord.DiscordBotTokenDetector": ("M", "N", "O"),
-    "gitlab_token.GitLabTokenDetector": ("gl", "GR1348941"),
-    "jwt.JwtTokenDetector": ("eyJ",),
     "mailchimp.MailchimpDetector": ("-us",),
-    "npm.NpmDetector": ("_authToken",),
     "openai.OpenAIDetector": ("T3BlbkFJ",),
     "pypi_token.PypiTokenDetector": ("pypi-",),
     "sendgrid.SendGridDetector": ("SG.",),
@@ -43,15 +40,24 @@ OWN: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "age-key": (("AGE-SECRET-KEY-",), r"AGE-SECRET-KEY-1[0-9A-Z]{50,}"),
     "anthropic-key": (("sk-ant-",), r"\bsk-ant-[\w-]{20,}"),
     "atlassian-token": (("ATATT3", "ATCTT3"), r"\bAT[AC]TT3[\w=-]{50,}"),
+    "aws-key-pair": (
+        ("AKIA", "ASIA"),
+        r"\bA(?:KIA|SIA)[A-Z0-9]{16}[\s\"',:;/|]{1,20}[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
+    ),
     "azure-client-secret": (("Q~",), r"(?<![\w~.-])[\w~.-]{3}\dQ~[\w~.-]{31,34}(?![\w~.-])"),
     "azure-signature": (("sig=",), r"(?<=[?&;]sig=)[\w%+/=-]{30,}"),
     "databricks-token": (("dapi",), r"\bdapi[a-f0-9]{32}\b"),
     "digitalocean-token": (("_v1_",), r"\bdo[opr]_v1_[a-f0-9]{64}\b"),
     "github-token": (("github_pat_", "gh"), r"\b(?:github_pat_\w{22,}|gh[pousr]_[A-Za-z0-9]{36,})"),
+    "gitlab-token": (
+        ("gl", "GR1348941"),
+        r"\b(?:gl[a-z]{2,6}-|GR1348941)[\w-]{20,}(?:\.[a-z0-9]{2}\.[a-z0-9]{9})?",
+    ),
     "google-key": (("AIza",), r"\bAIza[\w-]{35}"),
     "google-oauth": (("GOCSPX-", "ya29."), r"\b(?:GOCSPX-|ya29\.)[\w-]{20,}"),
     "groq-key": (("gsk_",), r"\bgsk_[A-Za-z0-9]{40,}"),
     "huggingface-token": (("hf_",), r"\bhf_[A-Za-z0-9]{30,}"),
+    "json-web-token": (("eyJ",), r"\beyJ[\w-]{10,}=*\.[\w-]{4,}=*(?:\.[\w-]*)*"),
     "linear-key": (("lin_api_",), r"\blin_api_[A-Za-z0-9]{30,}"),
     "npm-token": (("npm_",), r"\bnpm_[A-Za-z0-9]{36}"),
     "openai-key": (("sk-",), r"\bsk-(?:(?:proj|svcacct|admin)-[\w-]{20,}|[A-Za-z0-9]{32,})"),
@@ -69,12 +75,13 @@ OWN: Final[dict[str, tuple[tuple[str, ...], str]]] = {
 WORDS: Final = r"passw(?:or)?d|passphrase|passwd|pwd|_pass|pgpass"
 NAMES: Final = (
     r"secret|token|api[_.-]?key|access[_.-]?key|account[_.-]?key|private[_.-]?key|auth[_.-]?key"
-    r"|encryption[_.-]?key|signing[_.-]?key|credential"
+    r"|encryption[_.-]?key|signing[_.-]?key|storage[_.-]?key|app[_.-]?key|credential"
+    r"|(?<=[\"'_])auth(?=[\"'=])"
 )
 """Of tokens: what a password is called tells more than these do."""
 TELLING: Final = (
     *("passw", "passphrase", "pwd", "_pass", "pgpass", "secret", "token", "key", "credential"),
-    *("://", "bearer", "basic", "-u"),
+    *("://", "bearer", "basic", "-u", "auth", "identified by", "sshpass"),
 )
 """Words without which a line has no secret that only its surroundings tell."""
 OPEN: Final = r"\\?[\"'`]"
@@ -102,13 +109,20 @@ FLAG: Final = (
     rf"(?i)(?P<kept>--?[\w-]{{0,30}}(?:(?P<word>{WORDS})|{NAMES})[\w-]{{0,20}}\s{{1,3}}{OPEN}?)"
     r"(?P<secret>[^\s\"'`]{4,500})"
 )
-USER: Final = r"(?P<kept>\s(?:-u|--user)\s{0,3}['\"]?[\w.@-]{1,100}:)(?P<secret>[^\s'\"]{4,300})"
-SPOKEN: Final = (
-    rf"(?i)(?P<kept>(?:(?P<word>{WORDS})|{NAMES}|api key|access key)\s(?:\w+\s){{0,4}}?"
-    rf"(?:is|was|are|to|:)\s{{1,3}}{OPEN}?)(?P<secret>[^\s\"'`]{{6,500}})"
+USER: Final = (
+    r"(?P<kept>\s(?:-u|--user)\s{0,3}['\"]?(?:\[redacted: [\w-]{1,40}\]|[\w.@-]{1,100}):)"
+    r"(?P<secret>[^\s'\"]{4,300})"
 )
-CONTEXTS: Final = (URL, HEADER, QUOTED, ASSIGNED, FLAG, USER, SPOKEN)
-LOOSER: Final = (URL, HEADER, USER)
+GIVEN: Final = (
+    r"(?i)(?P<kept>\b(?:identified\sby|(?:with|encrypted)\spassword)\s{1,3}'"
+    r"|\bsshpass\s{1,3}-p\s{0,3}['\"]?|<[\w.-]{0,30}passw(?:or)?d>)(?P<secret>[^\s'\"<]{4,300})"
+)
+SPOKEN: Final = (
+    rf"(?i)(?P<kept>(?:(?P<word>{WORDS})|{NAMES}|api key|access key)(?:\s(?:\w+\s){{0,4}}?"
+    rf"(?:is|was|are|to|:):?|:)\s{{1,3}}{OPEN}?)(?P<secret>[^\s\"'`]{{6,500}})"
+)
+CONTEXTS: Final = (URL, HEADER, QUOTED, ASSIGNED, FLAG, USER, GIVEN, SPOKEN)
+LOOSER: Final = (URL, HEADER, USER, GIVEN)
 """Those in which a secret may look like anything."""
 
 PLACEHOLDER: Final = (

@@ -120,7 +120,7 @@ def still_open(found: Json) -> list[str]:
 def cleaned(call: Called) -> Called:
     """Take the secrets out of a call; what worked is not kept, but for what it was."""
     given = {
-        name: cut(clean(value), LINE) if isinstance(value, str) else value
+        name: cut(clean(value[:LONGEST]), LINE) if isinstance(value, str) else value
         for name, value in call.given.items()
     }
     # Of a long output the end is kept, where the error is.

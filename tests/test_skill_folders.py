@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from conftest import Call
-from helpers_skills import FOLDER, folder, skill_md
+from helpers_skills import FOLDER, folder, published, skill_md
 
 from agent_mem.app import App
+from agent_mem.cli import output
 from agent_mem.cli.main import main
 from agent_mem.errors import InvalidInput, NotFound
+from agent_mem.records.skill import Skill
 from agent_mem.records.skill_file import SkillFile
 from agent_mem.skills.contents import rows
 from agent_mem.skills.folder import drafts, write
@@ -229,6 +231,39 @@ def test_a_skill_is_switched_off_and_on(settings: Any) -> None:  # noqa: ANN401,
     assert gone == "There is no skill `code-review`: list_skills names them."
     assert "active" in skills("list").output
     assert skills("deactivate", "code-review", "--undo").output.endswith(": 0.\n")
+
+
+@pytest.mark.parametrize("name", ["../x", "/abs", "a/../../x", "con", ".."])
+def test_what_a_skill_is_called_leads_out_of_no_folder(tmp_path: Path, name: str) -> None:
+    """A name comes by sync as some machine made it."""
+    skills("import", FOLDER / "code-review")
+
+    async def named(app: App) -> None:
+        await published(app, Skill(skill_name=name, description="d", body="b"))
+
+    output.run(named)
+
+    assert refused("export", tmp_path / "a" / "b") == (
+        f"`{name}` cannot be a folder: deactivate it, or name the others."
+    )
+    assert list(tmp_path.rglob("SKILL.md")) == []
+
+
+def test_what_is_to_be_approved_can_be_read(tmp_path: Path) -> None:
+    async def waiting(app: App) -> None:
+        (draft,) = drafts([folder(tmp_path, "git", **{"a.sh": b"one\x1b[2J\n"})])
+        done = await app.store.engine.write(publishing(app.store, draft))
+        changed = {"spec": {"k": "ü"}, "dependencies": ["shell"], "category": "code"}
+        await app.store.put(done.skill.model_copy(update=changed))
+
+    output.run(waiting)
+    shown = skills("show", "git").output.splitlines()
+
+    assert "waits for approval" in skills("list").output
+    assert shown[2:5] == ["  category: code", "  needs: shell", '  spec: {"k": "ü"}']
+    assert skills("show", "git", "--file", "a.sh").output == "one\ufffd[2J\n"
+    assert skills("show", "git", "--file", "SKILL.md").output == skill_md("git")
+    assert refused("show", "git", "--file", "b") == "`git` 1.0.0 has no file `b`."
 
 
 def test_one_version_is_shown_and_exported(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from agent_mem.app import App
 from agent_mem.errors import InvalidInput, NotFound
 from agent_mem.records.binding import Binding
 from agent_mem.records.skill import Skill, sha256
+from agent_mem.skills.schema import check_schema, misfit
 
 pytestmark = pytest.mark.anyio
 
@@ -226,6 +227,30 @@ async def test_a_schema_refers_to_nothing_elsewhere(call: Call) -> None:
         InvalidInput, match=r"refers to `http://127\.0\.0\.1:9/x\.json`, which is not in"
     ):
         await call("bind_skill", skill="git", config={"a": 1})
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"type": "thing"},
+        {"required": 3},
+        {"properties": 5},
+        {"propertyNames": {"pattern": "("}},
+    ],
+    ids=["endless", "no type", "no list", "no object", "no pattern"],
+)
+def test_a_schema_that_cannot_be_applied_is_told(schema: dict[str, object]) -> None:
+    """It came by sync: nobody has to have checked it."""
+    assert misfit({"config_schema": schema}, {"a": "b"}) == "its schema cannot be applied"
+
+
+def test_a_schema_that_is_nested_too_deep_is_refused() -> None:
+    schema: dict[str, object] = {}
+    for _ in range(900):
+        schema = {"not": schema}
+    with pytest.raises(InvalidInput, match="`config_schema` is nested too deep"):
+        check_schema({"config_schema": schema})
 
 
 async def test_a_skill_is_registered_from_its_skill_md(call: Call) -> None:

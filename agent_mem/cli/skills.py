@@ -1,5 +1,6 @@
 """Skills: into the registry and out of it, and what a person says of those that came by sync."""
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +11,8 @@ import click
 
 from agent_mem.app import App
 from agent_mem.cli import output
-from agent_mem.errors import NotFound
+from agent_mem.errors import InvalidInput, NotFound
+from agent_mem.records.portable import unportable
 from agent_mem.records.skill import Skill, slug
 from agent_mem.skills.contents import manifest, reading, skill_md
 from agent_mem.skills.folder import drafts, write
@@ -161,6 +163,8 @@ def packing(
     """Read some skills with their files; without a name, all that are used."""
     registry = yield from knowing(app.store)
     chosen = [one(registry, name, version) for name in names or registry.serving()]
+    for skill in chosen:
+        refuse_name(slug(skill.skill_name))
     files: list[dict[str, bytes]] = []
     for skill in chosen:
         contents: dict[str, bytes] = {}
@@ -168,6 +172,16 @@ def packing(
             contents[entry.path] = yield from reading(app.store, skill, entry)
         files.append(contents)
     return chosen, files
+
+
+def refuse_name(name: str) -> None:
+    """Refuse a name that is no folder's: those that come by sync are what others made them.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if "/" in name or unportable(name):
+        raise InvalidInput(f"`{name}` cannot be a folder: deactivate it, or name the others.")
 
 
 def one(registry: Registry, name: str, version: str | None) -> Skill:
@@ -186,14 +200,34 @@ def one(registry: Registry, name: str, version: str | None) -> Skill:
 @skills_command.command("show")
 @click.argument("name")
 @version
+@click.option("--file", metavar="PATH", help="Only this file, of the newest version.")
 @click.pass_obj
-def show_command(direct: bool, name: str, version: str | None) -> None:
-    """Show what a skill is: all of its SKILL.md, its files, and its digest."""
+def show_command(direct: bool, name: str, version: str | None, file: str | None) -> None:
+    """Show what a skill is: all of its SKILL.md, its files, and its digest; approved or not."""
+    if file is not None:
+        found = output.run(
+            lambda app: app.store.engine.read(contents(app, name, version, file)), direct=direct
+        )
+        click.echo(output.plain(found.decode(errors="replace")), nl=False)
+        return
     for skill in output.run(
         lambda app: app.store.engine.read(versions(app, name, version)), direct=direct
     ):
         show(skill)
         click.echo(output.plain(skill_md(skill)))
+
+
+def contents(app: App, name: str, version: str | None, file: str) -> Transaction[bytes]:
+    """Read one file of a skill's newest version, or of the one that is named.
+
+    Raises:
+        NotFound: there is none.
+    """
+    skill = (yield from versions(app, name, version))[-1]
+    for entry in manifest(skill):
+        if entry.path == file:
+            return (yield from reading(app.store, skill, entry))
+    raise NotFound(f"`{name}` {skill.version} has no file `{file}`.")
 
 
 def versions(app: App, name: str, version: str | None) -> Transaction[list[Skill]]:
@@ -214,6 +248,11 @@ def show(skill: Skill) -> None:
         output.plain(f"{skill.skill_name} {skill.version}, by {skill.registered_by or 'unknown'}")
     )
     click.echo(output.plain(f"  {skill.description}"))
+    more = {"category": skill.category, "needs": ", ".join(skill.dependencies)}
+    spec = json.dumps(skill.spec, ensure_ascii=False) if skill.spec else None
+    for what, value in (more | {"spec": spec}).items():
+        if value:
+            click.echo(output.plain(f"  {what}: {value}"))
     click.echo(f"  {skill.fingerprint()}")
     for entry in manifest(skill):
         click.echo(output.plain(f"  {entry.path}  {entry.size} bytes  {entry.digest}"))

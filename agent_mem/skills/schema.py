@@ -1,8 +1,10 @@
 """What an agent's configuration of a skill has to be: the skill's JSON Schema, if it has one."""
 
+import re
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator, SchemaError, ValidationError
+from jsonschema.exceptions import UnknownType
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
@@ -10,6 +12,9 @@ from agent_mem.errors import InvalidInput
 
 KEY: Final = "config_schema"
 """Where a skill's `spec` has it."""
+
+BROKEN: Final = (RecursionError, re.error, UnknownType, TypeError, AttributeError)
+"""What a schema meets with that nobody checked, since it came by sync."""
 
 
 def check_schema(spec: dict[str, Any]) -> None:
@@ -23,6 +28,8 @@ def check_schema(spec: dict[str, Any]) -> None:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         raise InvalidInput(f"`{KEY}` is no JSON Schema: {told(error)}.") from None
+    except RecursionError:
+        raise InvalidInput(f"`{KEY}` is nested too deep.") from None
 
 
 def misfit(spec: dict[str, Any], config: dict[str, Any]) -> str | None:
@@ -33,6 +40,8 @@ def misfit(spec: dict[str, Any], config: dict[str, Any]) -> str | None:
         error: ValidationError | None = next(validator.iter_errors(config), None)
     except Unresolvable as missing:
         return f"the schema refers to `{missing.ref[:80]}`, which is not in it"
+    except BROKEN:
+        return "its schema cannot be applied"
     return told(error) if error else None
 
 

@@ -1,23 +1,26 @@
 """What a conversation said and did is kept from its transcript: once, without secrets."""
 
 import json
+import os
 import sqlite3
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import anyio
 import pytest
 from conftest import Call
 from helpers_transcript import KINDS, Transcript, grown, secret_part
 
 from agent_mem.app import App, open_app
 from agent_mem.config import Settings
-from agent_mem.hooks import spool, transcript
+from agent_mem.hooks import reader, spool, transcript
 from agent_mem.hooks.capture import Conversation, Mark, capture, keeping
 from agent_mem.hooks.place import MARK, label
-from agent_mem.hooks.reader import done, drain
+from agent_mem.hooks.reader import Reader, done, drain
 from agent_mem.hooks.spool import Job
 from agent_mem.hooks.working import news
 from agent_mem.records.event import Event
@@ -400,6 +403,77 @@ async def test_a_note_stays_while_the_memory_refuses(
     assert spool.notes(app.settings.db) == [note]
     await drain(app)
     assert [text for _, _, text in await kept(app, script)] == ["Keep me."]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there, no such name can be, and the note may go")
+async def test_a_note_stays_while_this_machine_refuses_and_holds_up_no_other(
+    app: App, script: Transcript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script.prompt("Keep me.")
+    refused = script.path.with_name("x" * 300)  # as with too many open files: no sign of its end
+    note = spool.leave(app.settings.db, Job("a", str(refused), PROJECT, "Stop"))
+    unread = spool.folder(app.settings.db) / "1.json"
+    unread.mkdir()
+    spool.leave(app.settings.db, job(script))
+
+    why = await drain(app)
+
+    assert refused.name in why
+    assert spool.notes(app.settings.db) == [note, unread]
+    assert [text for _, _, text in await kept(app, script)] == ["Keep me."]
+    monkeypatch.setattr(spool, "KEPT", 0)
+    assert await done(app, note) == ""
+    assert spool.notes(app.settings.db) == [unread]
+
+
+async def test_whatever_is_wrong_with_the_notes_the_server_goes_on_and_says_so_once(
+    app: App, script: Transcript, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script.prompt("Keep me.")
+    note = spool.leave(app.settings.db, job(script))
+    lock = note.with_name("reading.lock")
+    lock.mkdir()
+    monkeypatch.setattr(reader, "LOOK", 0.01)
+    looks, enough = 0, anyio.Event()
+
+    async def looking(
+        self: Reader, look: Callable[[Reader], Awaitable[None]] = Reader.look
+    ) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 4:
+            lock.rmdir()
+        if looks == 6:
+            enough.set()
+        await look(self)
+
+    monkeypatch.setattr(Reader, "look", looking)
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(Reader(app).run)
+            await enough.wait()
+            tasks.cancel_scope.cancel()
+
+    assert spool.notes(app.settings.db) == []
+    assert len([one for one in caplog.messages if "reading.lock" in one]) == 1
+
+
+async def test_another_file_of_many_parts_is_read_whole(
+    app: App, script: Transcript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script.prompt("x" * 5_000)
+    await capture(app, job(script))
+    script.path.unlink()
+    script.lines = 50
+    for n in range(9):
+        script.prompt(f"Prompt {n}.")
+    script.prompt("y" * 5_000)
+    monkeypatch.setattr(transcript, "AT_ONCE", 900)
+
+    await capture(app, job(script))
+
+    said = [text for _, _, text in await kept(app, script)]
+    assert said == ["x" * 5_000, *(f"Prompt {n}." for n in range(9)), "y" * 5_000]
 
 
 async def test_a_transcript_that_no_record_can_be_made_of_takes_nothing_else_with_it(

@@ -1,7 +1,8 @@
 """The tool that a plugin's hooks call: unseen, quick, silent where nothing matters."""
 
+import asyncio
 import json
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -19,9 +20,11 @@ from agent_mem.hooks import event, spool
 from agent_mem.hooks.event import hook_event
 from agent_mem.hooks.place import MARK, label
 from agent_mem.hooks.prompt import matters
+from agent_mem.hooks.reader import drain
 from agent_mem.recall.search import Request
 from agent_mem.records.event import Event
 from agent_mem.records.session import Session
+from agent_mem.storage.lock import FileLock
 
 pytestmark = pytest.mark.anyio
 
@@ -154,6 +157,35 @@ async def test_what_takes_too_long_is_left_to_the_background(
 
     left = [spool.read(note) for note in spool.notes(app.settings.db)]
     assert left in ([], [spool.Job(HERE, str(script.path), PROJECT, "PreCompact")])
+
+
+async def test_while_another_process_holds_the_file_a_client_is_not_held_up(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Transcript(tmp_path / "t.jsonl", HERE)
+    script.prompt("Keep me.")
+    given = {"session_id": HERE, "cwd": PROJECT, "transcript_path": str(script.path)}
+    monkeypatch.setattr(event, "PATIENCE", 0.2)
+    file = app.settings.db.with_name(app.settings.db.name + ".lock")
+
+    with closing(FileLock(file)) as held, held:  # a lock of its own, as another process has
+        with anyio.fail_after(5):
+            await hook_event(app, event="Stop", **given)
+        waiting = spool.notes(app.settings.db)
+    with anyio.fail_after(20):
+        await asyncio.gather(*event.RUNNING)  # it ends its step, and goes no further
+    await drain(app)
+
+    found = await app.store.find(Event, "events.of_session", session_id=UUID(HERE), limit=9)
+    assert len(waiting) == 1
+    assert spool.notes(app.settings.db) == []
+    assert [event.content for event in found] == ["Keep me."]
+
+
+async def test_a_path_that_is_none_stops_no_prompt(app: App, call: Call) -> None:
+    await call("remember", content="The staging database listens on port 6543.", project=PROJECT)
+
+    assert "6543" in await asked(app, "Which port does the staging database listen on?", "\x00")
 
 
 async def test_a_memory_that_is_damaged_stops_no_prompt(app: App, call: Call) -> None:

@@ -101,7 +101,7 @@ async def reading_on(app: App, job: Job, whose: Conversation) -> bool:
     for solved in new.solved:
         await learned(app, whose, solved)
     kept = await app.store.engine.write(keeping(app, job, whose, mark, reading, new))
-    return not kept or (reading.more and reading.offset > mark.offset)
+    return not kept or reading.more
 
 
 async def aside(work: "partial[T]") -> T:

@@ -1,6 +1,8 @@
 """The tool that a plugin's hooks call. It is not listed: no model should, and none pays for it."""
 
+import asyncio
 import logging
+from collections.abc import Coroutine
 from typing import Any, Final
 
 import anyio
@@ -18,6 +20,8 @@ from agent_mem.tools.tool import Result, Tool
 PATIENCE: Final = 2.0
 """Seconds for which a client is held up; what takes longer is read in the background."""
 SAVED: Final = frozenset({"PreCompact", "Stop"})
+RUNNING: Final[set[asyncio.Future[None]]] = set()
+"""What was begun and has not ended: asyncio itself forgets it."""
 
 logger = logging.getLogger(__name__)
 
@@ -67,9 +71,31 @@ async def saved(app: App, session: str, transcript: str, project: str, event: st
     }
     job = spool.job(given)
     if job and app.store.engine.dialect == "sqlite":
-        await done(app, await run_sync(spool.leave, app.settings.db, job))
+        await begun(done(app, await run_sync(spool.leave, app.settings.db, job)))
     elif job:
         await capture(app, job)
+
+
+async def begun(work: Coroutine[Any, Any, object]) -> None:
+    """Do a work; who is cancelled waits no longer, though it still is in a step that it must end.
+
+    A write waits for its turn in a thread, and has to be left there: another process may hold the
+    file for long. The work goes no further than that step.
+    """
+    scope = anyio.CancelScope()
+
+    async def stepping() -> None:
+        with scope:
+            await work
+
+    doing = asyncio.ensure_future(stepping())
+    RUNNING.add(doing)
+    doing.add_done_callback(RUNNING.discard)
+    try:
+        await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        scope.cancel()
+        raise
 
 
 HIDDEN: Final = (Tool(hook_event, hidden=True),)

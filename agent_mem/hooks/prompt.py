@@ -76,7 +76,7 @@ def told(transcript: str) -> bytes:
         with Path(transcript).open("rb") as file:
             file.seek(max(file.seek(0, 2) - TAIL, 0))
             return file.read().rpartition(COMPACTED)[2]
-    except OSError:
+    except (OSError, ValueError):  # a NUL in a path
         return b""
 
 

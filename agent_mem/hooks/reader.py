@@ -17,6 +17,8 @@ from agent_mem.storage.lock import FileLock
 
 LOOK: Final = 1.0
 """Seconds between two looks for notes."""
+GONE: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+"""What a note's transcript meets with that will never be read."""
 
 logger = logging.getLogger(__name__)
 
@@ -30,33 +32,60 @@ class Reader:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._told = ""
 
     async def run(self) -> None:
         """Read what notes name, until cancelled."""
         while True:
-            if await run_sync(spool.notes, self._app.settings.db):
-                file = spool.folder(self._app.settings.db) / "reading.lock"
-                with closing(FileLock(file)) as lock, lock.if_free() as mine:
-                    if mine:
-                        await drain(self._app)
+            try:
+                await self.look()
+            except OSError as error:  # a folder in disorder must not take the server with it
+                self._tell(str(error))
             await anyio.sleep(LOOK)
 
+    async def look(self) -> None:
+        """Read what notes name, unless another process does.
 
-async def drain(app: App) -> None:
-    """Read what all notes name, the first one first."""
-    for note in await run_sync(spool.notes, app.settings.db):
-        await done(app, note)
+        Raises:
+            OSError: the notes or their lock are out of reach.
+        """
+        if await run_sync(spool.notes, self._app.settings.db):
+            file = spool.folder(self._app.settings.db) / "reading.lock"
+            with closing(FileLock(file)) as lock, lock.if_free() as mine:
+                if mine:
+                    self._tell(await drain(self._app))
+
+    def _tell(self, wrong: str) -> None:
+        """Warn of what is wrong once, not at each look."""
+        if wrong and wrong != self._told:
+            logger.warning("Transcripts wait: %s", wrong)
+        self._told = wrong
 
 
-async def done(app: App, note: Path) -> None:
-    """Read what a note names, and take the note away; it stays if the memory refuses for now."""
-    job = spool.read(note)
+async def drain(app: App) -> str:
+    """Read what all notes name, the first one first; tell why one stays, if one does."""
+    waits = [await done(app, note) for note in await run_sync(spool.notes, app.settings.db)]
+    return next(filter(None, waits), "")
+
+
+async def done(app: App, note: Path) -> str:
+    """Read what a note names, and take the note away.
+
+    Returns:
+        why it stays, if it does: the memory, or this machine, refuses for now.
+    """
     try:
-        if job:
+        if job := spool.read(note):
             await capture(app, job)
     except AgentMemError as error:
-        logger.warning("A transcript waits: %s", error)
-        return
+        return str(error)
+    except OSError as error:
+        if not (isinstance(error, GONE) or spool.old(note)):
+            return str(error)
     except Exception as error:  # noqa: BLE001 - an odd transcript must not take the server with it
         logger.warning("A transcript cannot be read: %s: %s", type(error).__name__, error)
-    await run_sync(partial(note.unlink, missing_ok=True))
+    try:
+        await run_sync(partial(note.unlink, missing_ok=True))
+    except OSError as error:
+        return str(error)
+    return ""

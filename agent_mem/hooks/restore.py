@@ -16,7 +16,7 @@ from agent_mem.hooks.place import MARK, Place, label
 from agent_mem.storage.blocks import blocks, queries
 
 MOST: Final = 9_900
-"""Characters of all: a client takes 10,000, and puts more of it in a file."""
+"""Characters of all, as `units` counts: a client takes 10,000, and puts more of it in a file."""
 PATIENCE: Final = 0.2
 """Seconds for a file that another process holds."""
 HEAD: Final = (
@@ -67,22 +67,27 @@ def restored(place: Place, session: str | None) -> str:
 
 def fitted(sections: Iterable[tuple[str, int, list[str]]]) -> str:
     """Put the sections together, each within its own limit, and all within the whole."""
-    lines, left = [HEAD], MOST - len(HEAD)
+    lines, left = [HEAD], MOST - units(HEAD)
     for title, most, told in sections:
-        room = min(most, left) - len(title) - 2
+        room = min(most, left) - units(title) - 2
         kept = list(within(told, room))
         if kept:
             lines += ["", title, *kept]
-            left -= len(title) + 2 + sum(len(line) + 1 for line in kept)
+            left -= units(title) + 2 + sum(units(line) + 1 for line in kept)
     return "\n".join(lines) if len(lines) > 1 else ""
 
 
 def within(lines: Iterable[str], room: int) -> Iterator[str]:
     """Keep the lines that fit."""
     for line in lines:
-        if len(line) < room:
-            room -= len(line) + 1
+        if units(line) < room:
+            room -= units(line) + 1
             yield line
+
+
+def units(text: str) -> int:
+    """Count as the clients do, in UTF-16: a character beyond its first plane is two."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 class Telling:
@@ -159,13 +164,13 @@ class Telling:
 def parts(context: Mapping[str, Any]) -> Iterator[str]:
     """Tell a snapshot, part by part; of a list, the last lines are told first."""
     for name in (*PARTS, *(name for name in context if name not in PARTS)):
-        value = context.get(name)
+        value, called = context.get(name), short(name, 80)
         most = PARTS.get(name, SAID)
         if isinstance(value, list):
             for item in reversed(cast("list[object]", value)):
-                yield f"- {name}: {short(item, most)}"
+                yield f"- {called}: {short(item, most)}"
         elif value:
-            yield f"- {name}: {short(value, most)}"
+            yield f"- {called}: {short(value, most)}"
 
 
 def task(row: Row) -> str:

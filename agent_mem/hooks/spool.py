@@ -9,7 +9,10 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
+
+KEPT: Final = 30 * 86_400 * 10**9
+"""Nanoseconds for which a note waits for a transcript that this machine refuses."""
 
 
 class Job(NamedTuple):
@@ -51,12 +54,21 @@ def notes(db: Path) -> list[Path]:
 
 
 def read(note: Path) -> Job | None:
-    """Read a note; None if it was done meanwhile, or is none."""
+    """Read a note; None if it was done meanwhile, or is none.
+
+    Raises:
+        OSError: it is there, and cannot be read.
+    """
     try:
         found: object = json.loads(note.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
     return job(cast("dict[str, object]", found)) if isinstance(found, dict) else None
+
+
+def old(note: Path) -> bool:
+    """Tell by its name whether a note was left long ago."""
+    return note.name < f"{time.time_ns() - KEPT:020}"
 
 
 def job(given: Mapping[str, object]) -> Job | None:

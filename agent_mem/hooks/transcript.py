@@ -71,7 +71,7 @@ class Reading:
     begun: datetime | None = None
     ended: datetime | None = None
     more: bool = False
-    """There is more than was read at once."""
+    """There is more than was read at once, and the next reading gets on with it."""
     _asked: dict[str, tuple[int, Json]] = field(default_factory=dict[str, tuple[int, Json]])
     """Calls that have no result yet, with the place of their lines."""
     _last: Said | None = None
@@ -161,6 +161,8 @@ def read(path: Path, session: str, offset: int = 0, head: str = "") -> Reading:
     Raises:
         OSError: the file cannot be read.
     """
+    if path.is_dir():  # Windows says of it that it is forbidden, which may pass
+        raise IsADirectoryError(str(path))
     with path.open("rb") as file:
         first = file.readline()
         now = hashlib.sha256(first).hexdigest()[:16] if first.endswith(b"\n") else ""
@@ -171,10 +173,11 @@ def read(path: Path, session: str, offset: int = 0, head: str = "") -> Reading:
         if b"\n" not in text:  # of a line that is longer, all is read
             text += file.readline()
     end = text.rfind(b"\n") + 1
-    reading = Reading(session, begun + end, now, more=bool(end) and begun + len(text) < size)
+    reading = Reading(session, begun + end, now, more=begun + len(text) < size)
     for place, line in lines(text[:end]):
         reading.take(begun + place, line)
     reading.end(begun)
+    reading.more = reading.more and reading.offset > begun
     return reading
 
 

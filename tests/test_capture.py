@@ -484,6 +484,7 @@ async def test_a_transcript_that_no_record_can_be_made_of_takes_nothing_else_wit
     other.prompt("Me, too.")
     spool.leave(app.settings.db, Job("n" * 999, str(script.path), PROJECT, "Stop"))  # no such name
     spool.leave(app.settings.db, Job(script.session, str(script.path.parent), PROJECT, "Stop"))
+    spool.leave(app.settings.db, Job(script.session, "\x00", PROJECT, "Stop"))
 
     await drain_one(app, job(other))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -168,12 +168,15 @@ async def test_while_another_process_holds_the_file_a_client_is_not_held_up(
     monkeypatch.setattr(event, "PATIENCE", 0.2)
     file = app.settings.db.with_name(app.settings.db.name + ".lock")
 
-    with closing(FileLock(file)) as held, held:  # a lock of its own, as another process has
-        with anyio.fail_after(5):
-            await hook_event(app, event="Stop", **given)
-        waiting = spool.notes(app.settings.db)
+    with ExitStack() as held:  # a lock of its own, as another process has
+        held.enter_context(held.enter_context(closing(FileLock(file))))
+        loop = asyncio.get_running_loop()
+        freed = loop.call_later(10, held.close)
+        await hook_event(app, event="Stop", **given)
+        assert loop.time() < freed.when()  # it did not wait for that
     with anyio.fail_after(20):
-        await asyncio.gather(*event.RUNNING)  # it ends its step, and goes no further
+        await asyncio.gather(*event.RUNNING)
+    waiting = spool.notes(app.settings.db)  # it has ended its step, and gone no further
     await drain(app)
 
     found = await app.store.find(Event, "events.of_session", session_id=UUID(HERE), limit=9)

@@ -4,23 +4,21 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import anyio
 import pytest
 from conftest import Call
 from helpers_transcript import KINDS, Transcript, grown, secret_part
 
 from agent_mem.app import App, open_app
 from agent_mem.config import Settings
-from agent_mem.hooks import reader, spool, transcript
+from agent_mem.hooks import spool, transcript
 from agent_mem.hooks.capture import Conversation, Mark, capture, keeping
 from agent_mem.hooks.place import MARK, label
-from agent_mem.hooks.reader import Reader, done, drain
+from agent_mem.hooks.reader import done, drain
 from agent_mem.hooks.spool import Job
 from agent_mem.hooks.working import news
 from agent_mem.records.event import Event
@@ -424,38 +422,6 @@ async def test_a_note_stays_while_this_machine_refuses_and_holds_up_no_other(
     monkeypatch.setattr(spool, "KEPT", 0)
     assert await done(app, note) == ""
     assert spool.notes(app.settings.db) == [unread]
-
-
-async def test_whatever_is_wrong_with_the_notes_the_server_goes_on_and_says_so_once(
-    app: App, script: Transcript, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    script.prompt("Keep me.")
-    note = spool.leave(app.settings.db, job(script))
-    lock = note.with_name("reading.lock")
-    lock.mkdir()
-    monkeypatch.setattr(reader, "LOOK", 0.01)
-    looks, enough = 0, anyio.Event()
-
-    async def looking(
-        self: Reader, look: Callable[[Reader], Awaitable[None]] = Reader.look
-    ) -> None:
-        nonlocal looks
-        looks += 1
-        if looks == 4:
-            lock.rmdir()
-        if looks == 6:
-            enough.set()
-        await look(self)
-
-    monkeypatch.setattr(Reader, "look", looking)
-    with anyio.fail_after(20):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(Reader(app).run)
-            await enough.wait()
-            tasks.cancel_scope.cancel()
-
-    assert spool.notes(app.settings.db) == []
-    assert len([one for one in caplog.messages if "reading.lock" in one]) == 1
 
 
 async def test_another_file_of_many_parts_is_read_whole(

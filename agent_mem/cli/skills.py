@@ -11,11 +11,11 @@ import click
 
 from agent_mem.app import App
 from agent_mem.cli import output
-from agent_mem.errors import InvalidInput, NotFound
-from agent_mem.records.portable import unportable
+from agent_mem.errors import NotFound
 from agent_mem.records.skill import Skill, slug
 from agent_mem.skills.contents import manifest, reading, skill_md
 from agent_mem.skills.folder import drafts, write
+from agent_mem.skills.packing import packing
 from agent_mem.skills.publishing import Draft, Published, publishing
 from agent_mem.skills.registry import Registry, approving, knowing
 from agent_mem.storage.statements import Transaction
@@ -145,7 +145,7 @@ def export_command(direct: bool, folder: Path, names: Sequence[str], version: st
     """
 
     async def exporting(app: App) -> list[Skill]:
-        chosen, files = await app.store.engine.read(packing(app, names, version))
+        chosen, files = await app.store.engine.read(packing(app.store, names, version))
         for skill, contents in zip(chosen, files, strict=True):
             executable = frozenset(entry.path for entry in skill.files if entry.executable)
             write(folder / slug(skill.skill_name), contents, executable)
@@ -155,46 +155,6 @@ def export_command(direct: bool, folder: Path, names: Sequence[str], version: st
         click.echo(
             f"{output.plain(skill.skill_name)} {skill.version}: {folder / slug(skill.skill_name)}"
         )
-
-
-def packing(
-    app: App, names: Sequence[str], version: str | None
-) -> Transaction[tuple[list[Skill], list[dict[str, bytes]]]]:
-    """Read some skills with their files; without a name, all that are used."""
-    registry = yield from knowing(app.store)
-    chosen = [one(registry, name, version) for name in names or registry.serving()]
-    for skill in chosen:
-        refuse_name(slug(skill.skill_name))
-    files: list[dict[str, bytes]] = []
-    for skill in chosen:
-        contents: dict[str, bytes] = {}
-        for entry in manifest(skill):
-            contents[entry.path] = yield from reading(app.store, skill, entry)
-        files.append(contents)
-    return chosen, files
-
-
-def refuse_name(name: str) -> None:
-    """Refuse a name that is no folder's: those that come by sync are what others made them.
-
-    Raises:
-        InvalidInput: it is none.
-    """
-    if "/" in name or unportable(name):
-        raise InvalidInput(f"`{name}` cannot be a folder: deactivate it, or name the others.")
-
-
-def one(registry: Registry, name: str, version: str | None) -> Skill:
-    """Choose a version that is used.
-
-    Raises:
-        NotFound: there is none.
-    """
-    newest = registry.newest(name)
-    for skill in registry.serving()[name] if version else [newest]:
-        if version in (None, skill.version):
-            return skill
-    raise NotFound(f"The skill `{name}` has no version `{version}` to be used.")
 
 
 @skills_command.command("show")

@@ -1,6 +1,7 @@
 """What reads the notes goes on, whatever it meets with."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -9,6 +10,7 @@ import pytest
 from agent_mem.app import App
 from agent_mem.hooks import reader, spool
 from agent_mem.hooks.reader import Reader
+from agent_mem.storage.lock import FileLock
 
 pytestmark = pytest.mark.anyio
 
@@ -43,3 +45,15 @@ async def test_whatever_is_wrong_with_the_notes_the_server_goes_on_and_says_so_o
 
     assert spool.notes(app.settings.db) == []
     assert len([one for one in caplog.messages if "reading.lock" in one]) == 1
+
+
+async def test_what_another_process_reads_is_left_to_it(app: App, tmp_path: Path) -> None:
+    job = spool.Job("a", str(tmp_path / "gone.jsonl"), "*", "Stop")
+    note = spool.leave(app.settings.db, job)
+    with closing(FileLock(note.with_name("reading.lock"))) as another, another:
+        await Reader(app).look()
+        meanwhile = spool.notes(app.settings.db)
+    await Reader(app).look()
+
+    assert meanwhile == [note]
+    assert spool.notes(app.settings.db) == []

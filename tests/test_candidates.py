@@ -79,7 +79,7 @@ def test_where_it_is_too_much_what_most_have_finds_nothing_before_the_rungs() ->
 def test_few_of_one_record_are_candidates() -> None:
     rows = [{"n": n, "record_id": "long" if n < 50 else f"r{n}"} for n in range(200)]
 
-    kept = spread(rows)  # pyright: ignore[reportArgumentType] - rows by name are enough
+    kept = spread(rows, CANDIDATES)  # pyright: ignore[reportArgumentType] - rows by name are enough
 
     assert [row["n"] for row in kept][:5] == [0, 1, 2, 50, 51]
     assert len(kept) == CANDIDATES

@@ -38,16 +38,22 @@ class Pool:
 
 
 def gather(
-    store: Store, query: Query, filters: Mapping[str, Any], corpus: Corpus, meant: Meant | None
+    store: Store,
+    query: Query,
+    filters: Mapping[str, Any],
+    corpus: Corpus,
+    meant: Meant | None,
+    *,
+    wide: int = CANDIDATES,
 ) -> Transaction[Pool]:
-    """Fetch the candidates of a query, and their neighbours."""
-    matched = spread((yield from by_words(store, query, corpus, filters)))
+    """Fetch the candidates of a query, so many by words and by meaning, and their neighbours."""
+    matched = spread((yield from by_words(store, query, corpus, filters, wide)), wide)
     if query.spans and not query.terms:
         matched = yield from by_time(store, query, filters)
     found = {row["n"]: None for row in matched}
     if meant and not query.phrases:
-        near = yield from meant.index.nearest(store, meant.vector, filters, WIDER * CANDIDATES)
-        found |= dict.fromkeys((yield from by_meaning(store, [n for n, _ in near])))
+        near = yield from meant.index.nearest(store, meant.vector, filters, WIDER * wide)
+        found |= dict.fromkeys((yield from by_meaning(store, [n for n, _ in near], wide)))
     links = yield from linked(store, found)
     rows = yield store.query("passages.fetch", among=list(links), **filters)
     passages = [passage(row, links[row["n"]]) for row in rows]
@@ -89,7 +95,7 @@ def telling(
 
 
 def by_words(
-    store: Store, query: Query, corpus: Corpus, filters: Mapping[str, Any]
+    store: Store, query: Query, corpus: Corpus, filters: Mapping[str, Any], wide: int
 ) -> Transaction[list[Row]]:
     """Find passages by full text, the best first.
 
@@ -99,7 +105,7 @@ def by_words(
     if not query.terms:  # it says stop words only, which may yet mean something
         return []
     found: dict[int, Row] = {}
-    most = WIDER * CANDIDATES
+    most = WIDER * wide
     ranked = False
     for match, fit in steps(query.terms, corpus):
         ranked = fit <= CHEAP and not found
@@ -145,14 +151,14 @@ def by_time(store: Store, query: Query, filters: Mapping[str, Any]) -> Transacti
     return (yield store.query("passages.newest", limit=CANDIDATES, **filters))
 
 
-def by_meaning(store: Store, keys: Sequence[int]) -> Transaction[list[int]]:
+def by_meaning(store: Store, keys: Sequence[int], wide: int) -> Transaction[list[int]]:
     """Keep the best of what the vectors found, few of one record."""
     rows = yield store.query("passages.records", among=list(keys))
     records = {row["n"]: row for row in rows}
-    return [row["n"] for row in spread(records[n] for n in keys if n in records)]
+    return [row["n"] for row in spread((records[n] for n in keys if n in records), wide)]
 
 
-def spread(matched: Iterable[Row]) -> list[Row]:
+def spread(matched: Iterable[Row], wide: int) -> list[Row]:
     """Keep the best candidates, few of one record: a long one must not crowd out the rest."""
     taken: Counter[str] = Counter()
     kept: list[Row] = []
@@ -160,7 +166,7 @@ def spread(matched: Iterable[Row]) -> list[Row]:
         taken[row["record_id"]] += 1
         if taken[row["record_id"]] <= MOST_OF_A_RECORD:
             kept.append(row)
-    return kept[:CANDIDATES]
+    return kept[:wide]
 
 
 ENDS: Final = ("earlier", "later")

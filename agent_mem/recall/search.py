@@ -47,6 +47,8 @@ class Request:
     limit: int = 10
     literal: bool = False
     """The query is a text, in which no sign has a meaning."""
+    wide: int = CANDIDATES
+    """How many candidates are ranked, those by words and those by meaning each."""
     at: datetime | None = None
     """When it is asked, if that is not now: relative times count from then."""
 
@@ -127,7 +129,7 @@ class Finder:
         if query.anchor:
             query = yield from self.placed(query, query.anchor, filters)
         if query.terms or query.spans or (meant and meant.words):
-            pool, corpus = yield from self.gathered(query, filters, meant)
+            pool, corpus = yield from self.gathered(query, filters, meant, request.wide)
             ranked = rank(query, pool, corpus, CLOSE_LOOK * request.limit)
         else:
             most = FAR if query.excluded else CANDIDATES
@@ -147,12 +149,13 @@ class Finder:
         return query
 
     def gathered(
-        self, query: Query, filters: dict[str, Any], meant: Meant | None
+        self, query: Query, filters: dict[str, Any], meant: Meant | None, wide: int = CANDIDATES
     ) -> Transaction[tuple[Pool, Corpus]]:
         """Fetch what is ranked, and how common the words are."""
         words = [*query.terms, *(meant.terms if meant else ())]
         corpus = yield from self.frequencies.corpus(self.store, words)
-        return (yield from gather(self.store, query, filters, corpus, meant)), corpus
+        pool = yield from gather(self.store, query, filters, corpus, meant, wide=wide)
+        return pool, corpus
 
 
 def distinct(

@@ -18,6 +18,8 @@ from agent_mem.tools.scope import Agent, Project, Scope, SessionName, entering, 
 from agent_mem.tools.tool import Result
 
 EARLIER = 5
+ENOUGH = 20
+"""Candidates by words, and by meaning, of which the earlier decisions are: the likest are first."""
 OFFERED = 3
 MOST = 500
 """Patterns of a type that are looked at."""
@@ -159,6 +161,7 @@ def same_question(decision: Decision) -> Request:
         kinds=("decision",),
         project=decision.project,
         limit=EARLIER,
+        wide=ENOUGH,
         literal=True,
     )
 

@@ -476,4 +476,6 @@ def test_the_real_claude_code_connects(run: Run, home: Path) -> None:
     listed = subprocess.run(
         [CLAUDE, "mcp", "list"], capture_output=True, encoding="utf-8", check=True
     )
-    assert f"agent-mem: {COMMAND} serve - ✔ Connected" in listed.stdout
+    # On a busy machine it may not wait for the tools, and says so instead of the tick.
+    line = rf"agent-mem: {re.escape(str(COMMAND))} serve - \S Connected"
+    assert re.search(line, listed.stdout)

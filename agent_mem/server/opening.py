@@ -79,12 +79,11 @@ class Opening:
         """
         with anyio.move_on_after(PATIENCE):
             await self._opened.wait()
-        if not self._direct:
-            try:
-                if await run_sync(self.settings.db.expanduser().exists):
-                    await self()
-            except (AgentMemError, OSError) as error:  # of one owner: the others go on
-                logger.warning("Nothing is done in the background yet: %s", error)
+        try:
+            if not self._direct and await run_sync(self.settings.db.expanduser().exists):
+                await self()
+        except (AgentMemError, OSError) as error:  # of one owner: the others go on
+            logger.warning("Nothing is done in the background yet: %s", error)
         await self._opened.wait()
 
     async def close(self) -> None:

@@ -32,7 +32,7 @@ SELECT fingerprint FROM replica;
 DELETE FROM sqlite_stat1;
 
 -- query plan sqlite --
--- Tell the planner what it cannot know, the same in every file: that nearly all rows have one owner,
+-- Tell the planner what it cannot know, the same in every file: that nearly all memories have one owner,
 -- so that an index finds little by that alone, and more by each column after it. Without this it takes
 -- whatever index spares a sort, and reads all rows.
 INSERT INTO sqlite_stat1 (tbl, idx, stat)
@@ -43,7 +43,7 @@ SELECT m.tbl_name, m.name, '1000000 ' || (
         WHEN c.seqno < 2 THEN 100 WHEN c.seqno = 2 THEN 10 ELSE 2
     END, ' ') FROM pragma_index_info(m.name) AS c
 ) FROM sqlite_master AS m JOIN pragma_index_list(m.tbl_name) AS l ON l.name = m.name
-WHERE m.type = 'index' AND m.tbl_name NOT LIKE 'passages_fts%';
+WHERE m.type = 'index' AND m.tbl_name = 'memories';
 
 -- query name_replica sqlite --
 -- Give a new file its name.

@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
+from asyncpg import InternalClientError  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType] - it has none
 from helpers_engines import stored
 from helpers_postgres import Cluster, connected, fetch
 
@@ -25,7 +26,7 @@ from agent_mem.storage.blocks import queries
 from agent_mem.storage.canonical import split
 from agent_mem.storage.migrations import steps
 from agent_mem.storage.postgres import Postgres, execute, numbered
-from agent_mem.storage.postgres_errors import cause
+from agent_mem.storage.postgres_errors import cause, wrapped
 from agent_mem.storage.statements import Statement, Transaction, upsert
 from agent_mem.storage.store import Store
 
@@ -429,3 +430,13 @@ async def test_writers_of_one_owner_get_each_version_once(store: Store) -> None:
     rows = await store.engine.read(asking("SELECT ver, hlc FROM tasks ORDER BY ver"))
     assert [row["ver"] for row in rows] == list(range(1, 41))
     assert [row["hlc"] for row in rows] == sorted({row["hlc"] for row in rows})
+
+
+def test_a_connection_that_ends_while_the_pool_takes_it_back_was_lost() -> None:
+    said = "PoolConnectionHolder.release() called on a free connection holder"
+
+    with (
+        pytest.raises(ServerUnreachable, match=r"cannot be reached: the connection was lost\.$"),
+        wrapped(),
+    ):
+        raise InternalClientError(said)

@@ -30,7 +30,15 @@ OWNED: Final = (
     "The tables there are missing, or older than this agent-mem, and this role may not change"
     " them: let the role that owns them run `agent-mem sync` once."
 )
-LOST: Final = re.compile(r"connection is closed|connection_lost|released back to the pool")
+BROKEN: Final = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the pool, where a connection ends while it is given back
+)
+LOST: Final = re.compile(
+    r"connection is closed|connection_lost|released back to the pool|free connection holder"
+)
 
 
 @contextmanager
@@ -38,7 +46,7 @@ def wrapped() -> Generator[None]:
     """Turn the driver's errors into ours, once."""
     try:
         yield
-    except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+    except BROKEN as error:
         said = str(error).rstrip(".") or "it does not answer"
         if LOST.search(said):
             said = "the connection was lost"  # it would name a method of the driver

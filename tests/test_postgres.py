@@ -7,7 +7,6 @@ from typing import Any
 
 import anyio
 import pytest
-from asyncpg import InternalClientError  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType] - it has none
 from helpers_engines import stored
 from helpers_postgres import Cluster, connected, fetch
 
@@ -25,7 +24,7 @@ from agent_mem.records.task import Task
 from agent_mem.storage.blocks import queries
 from agent_mem.storage.canonical import split
 from agent_mem.storage.migrations import steps
-from agent_mem.storage.postgres import Postgres, execute, numbered
+from agent_mem.storage.postgres import Postgres, asyncpg, execute, numbered
 from agent_mem.storage.postgres_errors import cause, wrapped
 from agent_mem.storage.statements import Statement, Transaction, upsert
 from agent_mem.storage.store import Store
@@ -439,4 +438,4 @@ def test_a_connection_that_ends_while_the_pool_takes_it_back_was_lost() -> None:
         pytest.raises(ServerUnreachable, match=r"cannot be reached: the connection was lost\.$"),
         wrapped(),
     ):
-        raise InternalClientError(said)
+        raise asyncpg.InternalClientError(said)

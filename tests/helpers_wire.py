@@ -42,7 +42,7 @@ class Wire:
         trace: TracebackType | None,
     ) -> None:
         """Close stdin, and end what does not end by itself."""
-        with anyio.move_on_after(5, shield=True):
+        with anyio.move_on_after(10, shield=True):
             await self.stdin.aclose()
             await self.process.wait()
         if self.process.returncode is None:

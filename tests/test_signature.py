@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,8 @@ MESSAGES: list[dict[str, Any]] = [
     for line in (BENCH / "data" / "errors.jsonl").read_text(encoding="utf-8").splitlines()
 ]
 HELD_OUT = [message for message in MESSAGES if message["set"] == "held-out"]
-LONG = 20_000
-LINEAR = 24
-"""How many times longer eight times the text may take; in quadratic time it is 64."""
+LONG = 1_000_000
+"""Characters: in quadratic time this would take hours, and the suite ends a test after minutes."""
 
 
 def test_real_messages_of_fifty_programs_share_a_signature_in_all_their_variants() -> None:
@@ -110,21 +108,9 @@ def test_a_long_problem_is_told_by_its_hash() -> None:
     assert signature("word " * 1_000 + "a") != signature("word " * 1_000 + "b")
 
 
-def took(text: str) -> float:
-    """Measure the best of three."""
-    best = float("inf")
-    for _ in range(3):
-        begun = time.perf_counter()
-        signature(text)
-        best = min(best, time.perf_counter() - begun)
-    return best
-
-
 @pytest.mark.parametrize("part", ["a", "-", "a.", "a@", "tmp_", "f", "A-1", "a+", ".", "a/", "1:"])
 def test_the_time_grows_with_the_length_whatever_is_in_it(part: str) -> None:
-    short, long = (part * LONG)[: LONG // 8], (part * LONG)[:LONG]
-
-    assert took(long) < LINEAR * max(took(short), 0.002)
+    assert len(signature((part * LONG)[:LONG])) < LONGEST + 20
 
 
 async def test_a_problem_kept_under_an_older_signature_is_still_the_same(

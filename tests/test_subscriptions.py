@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 TOPIC = "memory://topics/harbour"
 OTHER = "memory://topics/garden"
 HARBOUR = Memory(agent_name="a", content="The ferry leaves at six.", topic="harbour")
-SOON = 2
+SOON = 20
 """Seconds in which a subscriber is told."""
 
 

@@ -1,5 +1,4 @@
 from datetime import UTC, datetime, timedelta
-from time import perf_counter
 
 import pytest
 from hypothesis import given
@@ -162,10 +161,8 @@ def test_no_question_at_the_end_of_the_calendar_is_an_error(now: datetime, text:
 
 
 @pytest.mark.parametrize("word", ["before ", "a week before ", "the ", "between ", " ", "by 2023 "])
-def test_a_long_text_of_one_word_takes_no_time(word: str) -> None:
-    started = perf_counter()
-    asked(word * 5000 + "may 2024", NOW)
-    assert perf_counter() - started < 2
+def test_a_long_text_of_one_word_ends(word: str) -> None:
+    assert asked(word * 50_000 + "may 2024", NOW).spans
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""Measure the sync: `python bench/sync.py [--rows 100000]`, on a PostgreSQL of its own.
+"""Measure the sync: `python bench/sync.py [--rows 100000] [--of FOLDER]`.
+
+It runs on a PostgreSQL of its own. With a folder that `scale.py` has built, its memories with their
+vectors are what the first sync carries, before all else.
 
 Two machines are two files. Prints three tables: the first sync of a full memory and the steady
 state; how long a write on one running server takes to be readable on another; and what `remember`
@@ -9,6 +12,7 @@ All is wall time; texts are those of `scale_texts.py`.
 import argparse
 import asyncio
 import os
+import shutil
 import socket
 import statistics
 import sys
@@ -27,6 +31,7 @@ from scale_build import fresh
 from agent_mem.app import App, open_app
 from agent_mem.cli.trial import trial
 from agent_mem.config import Settings
+from agent_mem.recall.carrying import Carrier
 from agent_mem.records.memory import Memory
 from agent_mem.storage.postgres import connect
 from agent_mem.storage.sync.syncer import Syncer
@@ -76,6 +81,21 @@ async def throughput(url: str, folder: Path, rows: int) -> None:
         await write(one, texts[rows:])
         line("steady state: push", *await passed(one))
         line("steady state: pull", *await passed(two))
+
+
+async def with_vectors(url: str, folder: Path, of: Path) -> None:
+    """Carry a full memory whose vectors are made to a server, and from there to a new machine."""
+    shutil.copy(of / "memory.db", folder / "full.db")
+    print("| with vectors | rows | seconds | rows/s |\n| --- | --- | --- | --- |")
+    for way, name in (("push", "full.db"), ("pull", "new.db")):
+        settings = Settings(db=folder / name, server=url)  # pyright: ignore[reportArgumentType] - as above
+        async with open_app(settings) as app:
+            await app.finder.meaning.load()
+            line(f"{way}: records", *await passed(app))
+            begun = time.perf_counter()
+            carried = await cast("Carrier", app.carrier).once()
+            line(f"{way}: vectors", carried, time.perf_counter() - begun)
+    print()
 
 
 def line(name: str, rows: int, seconds: float) -> None:
@@ -183,9 +203,13 @@ async def create(url: str, database: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--of", type=Path)
     options = parser.parse_args()
     with trial() as server, hanging() as deaf, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if options.of:
+            asyncio.run(create(server.url(), "vectors"))
+            asyncio.run(with_vectors(server.url("vectors"), folder, options.of))
         asyncio.run(throughput(server.url(), folder, options.rows))
         for database in ("travels", "beside"):  # without the rows of before
             asyncio.run(create(server.url(), database))

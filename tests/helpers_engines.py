@@ -7,14 +7,11 @@ from agent_mem.records.record import Record
 from agent_mem.storage.sqlite import encode
 from agent_mem.storage.statements import Row, Transaction
 from agent_mem.storage.store import Engine, Store
-
-
-def unindexed(_: Store, __: Record) -> Transaction[None]:
-    """Keep no index: only one of the databases has one."""
-    yield from ()
+from agent_mem.storage.sync.syncer import unindexed
 
 
 def stored(engine: Engine) -> Store:
+    """Open records without an index: only one of the databases has one."""
     return Store(engine, "me", unindexed)
 
 

@@ -49,6 +49,13 @@ class Cluster:
         """Run statements as the superuser."""
         self._portal.call(execute, self.server.url(database), text)
 
+    def worker(self, role: str, database: str) -> None:
+        """Make a role that may work with the tables, and neither make nor change one."""
+        self.sql(f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
+        self.sql(f"GRANT USAGE ON SCHEMA agent_mem TO {role}", database)
+        may = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA agent_mem TO"
+        self.sql(f"{may} {role}", database)
+
     def cut(self) -> None:
         """Break all connections of the role that tests use."""
         self.sql(CUT)
@@ -71,6 +78,13 @@ async def connected(url: str) -> AsyncGenerator[Any]:
 async def execute(url: str, text: str) -> None:
     async with connected(url) as connection:
         await connection.execute(text)
+
+
+async def analyzed(url: str, table: str) -> bool:
+    """Tell whether the planner knows how many rows a table has."""
+    sql = f"SELECT reltuples > 0 FROM pg_class WHERE oid = 'agent_mem.{table}'::regclass"  # noqa: S608 - ours
+    ((known,),) = await fetch(url, sql)
+    return known
 
 
 async def fetch(url: str, text: str) -> list[Any]:

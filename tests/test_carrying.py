@@ -9,7 +9,7 @@ import anyio
 import pytest
 from click.testing import CliRunner
 from helpers_meaning import MEMORIES, queued, recall, remember
-from helpers_postgres import Cluster, fetch
+from helpers_postgres import Cluster, analyzed, fetch
 from helpers_sync import line, machine, run, sync, syncer
 from pydantic import SecretStr
 
@@ -169,8 +169,9 @@ async def test_what_was_embedded_here_meanwhile_is_not_taken_again(encoded: App)
     model = Model(row["model"], row["dim"])
     asked = {"model": model.model, "limit": 9, "share": 0, "shares": 1}
     due = await encoded.store.rows("memory_index.queued", **asked)
-    theirs = {"vector": f"[{','.join(['5'] * model.dim)}]", "tokens": None}
-    short = {**theirs, "vector": "[5]"}
+    five = b"\x45\x00"  # as half a float
+    theirs = {"vector": b"\x01\x80\x00\x00" + five * model.dim, "tokens": None}
+    short = {**theirs, "vector": b"\x00\x01\x00\x00" + five}
 
     made = [(due[0], theirs), (due[0], theirs), (due[1], short)]
     assert await encoded.store.engine.write(taking(encoded.store, model, made)) == 1
@@ -179,6 +180,17 @@ async def test_what_was_embedded_here_meanwhile_is_not_taken_again(encoded: App)
     (kept,) = await vectors(encoded)
     assert kept["record_id"] == due[0]["record_id"]
     assert (kept["vector"], kept["tokens"]) == (b"\x05" * model.dim, None)
+
+
+async def test_of_many_that_wait_there_the_planner_learns_before_they_are_sent(
+    encoded: App, server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carrying, "BATCH", 2)
+    await written(encoded, *MEMORIES)
+
+    assert await carrier(encoded).once() == len(MEMORIES) > 2
+
+    assert await analyzed(server_url, "embedding_queue")
 
 
 async def test_it_is_carried_in_the_background_and_goes_on_after_a_cut(

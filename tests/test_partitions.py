@@ -107,6 +107,9 @@ OF_THE_INDEX: dict[str, Mapping[str, Any]] = {
     "memory_index.drop_all_tokens": MODEL,
 }
 WITHOUT_ROWS = {
+    "canonical.count_embedding_queue",
+    "canonical.count_passages",
+    "canonical.uncounted",
     "canonical.schema",
     "canonical.schema_exists",
     "canonical.ledger_exists",

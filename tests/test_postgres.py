@@ -131,8 +131,8 @@ async def test_a_role_that_may_not_make_tables_uses_those_that_are_there(
 ) -> None:
     name = server_url.rpartition("/")[2]
     role = f"worker_{name}"
-    cluster.sql(f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
-    cluster.sql(f"REVOKE ALL ON SCHEMA public FROM PUBLIC; {granting(role)}", name)
+    cluster.sql("REVOKE ALL ON SCHEMA public FROM PUBLIC", name)
+    cluster.worker(role, name)
     task = Task(agent_name="a", title="x")
 
     async with opened(cluster.url(name, role)) as store:
@@ -140,13 +140,6 @@ async def test_a_role_that_may_not_make_tables_uses_those_that_are_there(
         assert await store.get(Task, task.id) is not None
         with pytest.raises(ServerRefused, match="permission denied"):
             await store.engine.write(asking("CREATE TABLE more (x integer)"))
-
-
-def granting(role: str) -> str:
-    return (
-        f"GRANT USAGE ON SCHEMA agent_mem TO {role}; "
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA agent_mem TO {role}"
-    )
 
 
 async def test_a_role_that_may_not_make_the_tables_is_told_so(cluster: Cluster) -> None:
@@ -179,8 +172,8 @@ async def test_a_role_that_may_not_update_the_tables_is_told_who_has_to(
 ) -> None:
     name = server_url.rpartition("/")[2]
     role = f"worker_{name}"
-    cluster.sql(f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
-    cluster.sql(f"REVOKE ALL ON SCHEMA public FROM PUBLIC; {granting(role)}", name)
+    cluster.sql("REVOKE ALL ON SCHEMA public FROM PUBLIC", name)
+    cluster.worker(role, name)
     cluster.sql("DELETE FROM agent_mem.schema_ledger WHERE line = 'record_history'", name)
 
     with pytest.raises(ServerRefused) as raised:

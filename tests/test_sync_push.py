@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from anyio.to_thread import run_sync
-from helpers_postgres import Cluster, fetch
+from helpers_postgres import Cluster, analyzed, fetch
 from helpers_sync import aside, machine, row, run, settle, stored, sync, syncer, waiting
 from helpers_torn import Busy, Torn
 
@@ -19,6 +19,7 @@ from agent_mem.records.session import Session
 from agent_mem.records.task import Task
 from agent_mem.storage.postgres import Postgres
 from agent_mem.storage.store import Store
+from agent_mem.storage.sync import outgoing
 from agent_mem.storage.sync.incoming import PAGE
 from agent_mem.storage.sync.syncer import synced, unindexed
 from agent_mem.storage.sync.tally import Choice, Pass
@@ -54,6 +55,31 @@ async def test_a_row_that_the_server_refuses_is_set_aside_and_the_others_go(
     assert [r["id"] for r in await waiting(one)] == [str(ODD.id)]
     assert await sync(one) == [(0, 0)]
     assert (await refused(one))[ODD.id][0] == 1  # not before its time
+
+
+async def test_of_many_rows_the_planner_learns_if_this_role_may_tell_it(
+    one: App,
+    cluster: Cluster,
+    server_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outgoing, "BATCH", 2)
+    monkeypatch.setattr(outgoing, "BATCHES", 1)
+    name = server_url.rpartition("/")[2]
+    role = f"worker_{name}"
+    cluster.worker(role, name)
+    many = [FERRY.model_copy(update={"id": uuid7()}) for _ in range(10)]
+    async with machine(tmp_path / "worker", cluster.url(name, role)) as other:
+        await other.store.put(*many[:5])
+        assert await sync(other) == [(5, 0)]
+    assert not await analyzed(server_url, "passages")
+
+    await one.store.put(*many[5:])
+    assert await sync(one) == [(5, 5)]
+
+    for table in ("passages", "passage_terms"):
+        assert await analyzed(server_url, table)
 
 
 async def test_what_is_refused_again_waits_twice_as_long_and_at_most_a_day(one: App) -> None:

@@ -227,6 +227,7 @@ def noting(store: Store, run: Run) -> Statement:
 def mirroring(local: Store, written: Written) -> Transaction[None]:
     """Copy to the file what the server decided, so that it need not wait for the sync."""
     for record in written:
-        yield from local.taking(record)
+        if (yield from local.taking(record)):
+            yield from local.index(local, [record])
         if isinstance(record, Run) and record.attempt_of is None:
             yield noting(local, record)

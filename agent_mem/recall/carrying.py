@@ -17,7 +17,7 @@ from agent_mem.recall.embedding import registering, waiting
 from agent_mem.recall.pgvector import ServerIndex
 from agent_mem.recall.space import FEW, Turn
 from agent_mem.recall.vectors import written
-from agent_mem.storage.shelf import place
+from agent_mem.storage.shelf import known, place
 from agent_mem.storage.statements import Row, Transaction
 from agent_mem.storage.store import Store
 
@@ -26,6 +26,8 @@ PAUSE: Final = 5.0
 """Seconds between two looks whether there is something to carry."""
 LONGER: Final = 60.0
 """Seconds until the next look after nothing could be carried."""
+HEADER: Final = 4
+"""Bytes before the numbers of a vector that pgvector sends."""
 Connected = Callable[[], AbstractAsyncContextManager[Store | None]]
 """Opens a server; None if it has no pgvector."""
 
@@ -150,9 +152,9 @@ def taking(local: Store, model: Model, made: Sequence[tuple[Row, Row]]) -> Trans
     return count
 
 
-def read(text: str) -> bytes:
-    """Read a vector as pgvector writes it: whole numbers here."""
-    return np.array(text[1:-1].split(","), np.float32).astype(np.int8).tobytes()
+def read(sent: bytes) -> bytes:
+    """Read a vector as pgvector sends it: its length, and halves in the network's order."""
+    return np.frombuffer(sent, ">f2", offset=HEADER).astype(np.int8).tobytes()
 
 
 async def send(local: Store, server: Store, model: Model) -> int:
@@ -161,6 +163,8 @@ async def send(local: Store, server: Store, model: Model) -> int:
     asked = {"model": model.model, "limit": BATCH, "share": 0, "shares": 1}
     after, count = -1, 0
     while page := await server.rows("memory_index.queued", **asked, after=after):
+        if after < 0 and len(page) == BATCH:
+            await server.engine.write(known(server, "embedding_queue"))
         after = page[-1]["n"]
         made = await found(local, model, page)
         count += await server.engine.write(giving(server, model, made))

@@ -3,6 +3,7 @@
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from agent_mem.recall.days import DAY, Span, days, monday, nth, third
@@ -121,14 +122,15 @@ def _without(text: str, taken: list[re.Match[str]]) -> str:
     return "".join([*pieces, text[end:]])
 
 
-def _known(text: str) -> tuple[str, set[str]]:
+@lru_cache(maxsize=4)  # of a passage it is asked twice: whether it says when, and which days
+def _known(text: str) -> tuple[str, frozenset[str]]:
     """Put a text into English, and tell what kinds of words of time it has, if it says when."""
     words = _WORD.findall(text.lower())
     if foreign(text, words):
         text = english(text, words)
         words = [*_WORD.findall(text.lower()), *("\u6708" if "\u6708" in text else "")]
-    kinds = {_KINDS[word] for word in words if word in _KINDS}
-    return text, kinds if kinds and _HINT.search(text) else set()
+    kinds = frozenset(_KINDS[word] for word in words if word in _KINDS)
+    return text, kinds if kinds and _HINT.search(text) else frozenset()
 
 
 def _narrowed(text: str, found: list[Expression], today: datetime) -> list[Expression]:

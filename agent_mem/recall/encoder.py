@@ -44,7 +44,6 @@ _CHARACTERS = 4096
 _BATCH_TEXTS = 8
 _BATCH_TOKENS = _LONGEST
 """Texts and tokens, with padding, of one run: more do not fit the caches and take longer."""
-_THREADS = 2
 
 Ids = NDArray[np.int32]
 
@@ -134,12 +133,13 @@ def shipped() -> Encoder:
 
 
 def open_session(graph: str | bytes) -> Session:
-    """Make a session of a file or its content; it prints nothing and does not spin when idle."""
+    """Make a session of a file or its content; it prints nothing."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = min(_THREADS, os.cpu_count() or 1)
+    # A second thread has to be woken for each product: a query takes as long, and half more of the
+    # processor. Where there is much to encode, several texts are encoded at a time.
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Without it, sums of int8 products overflow on processors that have no VNNI.
     options.add_session_config_entry("session.x64quantprecision", "1")
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -139,7 +139,10 @@ def literal(
 def word_gains(asked: Sequence[str], held: Sequence[list[str]], corpus: Corpus) -> Matrix:
     """Take BM25 apart: what each term of the query adds to each passage."""
     gains = np.zeros((len(held), len(asked)))
+    wanted = frozenset(asked)
     for i, words in enumerate(held):
+        if wanted.isdisjoint(words):  # as most neighbours
+            continue
         for j, term in enumerate(asked):
             if count := words.count(term):
                 gains[i, j] = corpus.gain(term, count, len(words))

@@ -114,7 +114,7 @@ def derived(store: Store, record: Record) -> list[Row]:
     """Ask the index what it would write of a record, by showing it an empty database."""
     put = store.query("passages.put").sql
     found: list[Row] = []
-    index = store.index(store, record)
+    index = store.index(store, [record])
     with suppress(StopIteration):
         statement = next(index)
         while True:

@@ -124,9 +124,9 @@ def rebuilding(store: Store) -> Transaction[int]:
         after: object = NOBODY
         while rows := (yield paged(store, model, after)):
             after = rows[-1]["id"]
-            for record in legible(model, rows):
-                yield from store.index(store, record)
-                count += 1
+            records = list(legible(model, rows))
+            yield from store.index(store, records)
+            count += len(records)
     for lost in (yield orphans(store)):
         yield store.query("passages.drop_words", **lost)
         for name in ("passages.drop", *UNEMBED):

@@ -52,8 +52,8 @@ class Store:
 
     engine: Engine
     owner: str
-    index: Callable[["Store", Record], Transaction[None]]
-    """Keeps what recall searches in step with a record, in the transaction that writes it."""
+    index: Callable[["Store", Sequence[Record]], Transaction[None]]
+    """Keeps what recall searches in step with records, in the transaction that writes them."""
 
     async def get(self, model: type[R], key: UUID) -> R | None:
         """Fetch one record; None if there is none, or if it was forgotten."""
@@ -114,12 +114,11 @@ class Store:
     def taking(self, record: Record) -> Transaction[bool]:
         """Write one row that came from the server, if none as late is there; it does not wait.
 
-        Whoever takes some, advances the clock first, and tells the others of all at the end.
+        Whoever takes some, advances the clock first, has all that was written indexed, and tells
+        the others of it at the end.
         """
-        if not (yield from self._replacing(record)):
-            return False
-        yield from self.index(self, record)
-        return True
+        upsert = statements.upsert(type(record)) + " RETURNING id"
+        return bool((yield Statement(upsert, record.model_dump())))
 
     def _writing(self, record: Record) -> Transaction[bool]:
         """Write one row, and only if it is the later one, its index and its outbox entry."""
@@ -134,11 +133,11 @@ class Store:
 
     def _keeping(self, record: Record) -> Transaction[bool]:
         """Write one row, if it is the later one, and its index; tell the processes on this file."""
-        if not (yield from self._replacing(record)):
+        if not (yield from self.taking(record)):
             return False
         if self.engine.dialect == "sqlite":
             yield from self.telling([record])
-        yield from self.index(self, record)
+        yield from self.index(self, [record])
         return True
 
     def telling(self, records: Sequence[Record]) -> Transaction[None]:
@@ -147,8 +146,3 @@ class Store:
         if uris:
             yield self.query("local.note_changes", uris=uris)
             yield self.query("local.trim_changes", keep=CHANGES_KEPT)
-
-    def _replacing(self, record: Record) -> Transaction[bool]:
-        """Write one row, if it is the later one."""
-        upsert = statements.upsert(type(record)) + " RETURNING id"
-        return bool((yield Statement(upsert, record.model_dump())))

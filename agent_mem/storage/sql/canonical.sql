@@ -51,6 +51,18 @@ WHERE n.nspname = 'agent_mem' AND c.relkind IN ('r', 'p')
   AND NOT EXISTS (SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'owner_only')
 ORDER BY c.relname;
 
+-- query uncounted postgres --
+-- Say whether a table was never analyzed, or only when it was empty.
+SELECT reltuples <= 0 AS uncounted FROM pg_class WHERE oid = to_regclass(:table);
+
+-- query count_passages postgres --
+-- Have the planner learn what the passages are like. Whose tables they are not, is only warned.
+ANALYZE passages, passage_terms;
+
+-- query count_embedding_queue postgres --
+-- Have the planner learn what the passages are like that wait for a model.
+ANALYZE embedding_queue;
+
 -- query enrol postgres --
 -- Begin an owner's feed; it is a new one where there was none.
 INSERT INTO feed (owner, ver, clock, origin, epoch, gc_ver, min_writer)

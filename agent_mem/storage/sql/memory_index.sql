@@ -64,9 +64,10 @@ CREATE TABLE embedding_queue (
 );
 
 -- query made_of sqlite --
--- Read what a model has made of some records' passages.
+-- Read what a model has made of some records' passages. A cross join is done in this order; SQLite
+-- would rather go through all that the model has made.
 SELECT p.record_id, p.part, p.digest, v.vector, t.tokens
-FROM passages p JOIN memory_index v ON v.model = :model AND v.n = p.n
+FROM passages p CROSS JOIN memory_index v ON v.model = :model AND v.n = p.n
 LEFT JOIN passage_tokens t ON t.n = p.n AND t.model = v.model
 WHERE p.owner = :owner AND p.record_id IN (SELECT value FROM json_each(:ids)) AND v.vector IS NOT NULL;
 
@@ -130,9 +131,14 @@ DELETE FROM embedding_queue WHERE owner = :owner AND n = ANY(CAST(:among AS bigi
 -- query queued postgres --
 -- List passages that wait for a model, with what it takes to read their text.
 SELECT q.n, q.n AS ticket, q.owner, p.record, CAST(p.record_id AS text) AS record_id, p.part, q.digest
-FROM embedding_queue q LEFT JOIN passages p ON p.owner = q.owner AND p.n = q.n
-WHERE q.owner = :owner AND q.model = :model AND q.n % :shares = :share AND q.n > :after
-ORDER BY q.n LIMIT :limit;
+FROM (
+    SELECT * FROM embedding_queue
+    WHERE owner = :owner AND model = :model AND n > :after
+      -- A case is taken for half of the rows; an equation for a few, which would be read all, and sorted.
+      AND CASE WHEN n % :shares = :share THEN true ELSE false END
+    ORDER BY n LIMIT :limit
+) AS q LEFT JOIN passages p ON p.owner = :owner AND p.n = q.n
+ORDER BY q.n;
 
 -- query waiting postgres --
 -- Count the passages that wait for a model.
@@ -192,8 +198,8 @@ FROM {these}, CAST(:tokens AS bytea ARRAY)) AS x (n, digest, tokens)
 WHERE x.tokens IS NOT NULL {keep_tokens};
 
 -- query vectors postgres --
--- Read a model's vectors of some passages.
-SELECT v.n, v.digest, CAST(v.vector AS text) AS vector, t.tokens
+-- Read a model's vectors of some passages, as pgvector sends them.
+SELECT v.n, v.digest, halfvec_send(v.vector) AS vector, t.tokens
 FROM memory_index v LEFT JOIN passage_tokens t
     ON t.owner = v.owner AND t.model = v.model AND t.n = v.n AND t.digest = v.digest
 WHERE v.owner = :owner AND v.model = :model AND v.n = ANY(CAST(:among AS bigint ARRAY));

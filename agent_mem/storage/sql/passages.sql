@@ -144,8 +144,9 @@ INSERT INTO passages (
 RETURNING n;
 
 -- query held sqlite --
--- Read what the index has of a record, by part.
-SELECT part, n, terms, labels, size, digest FROM passages WHERE owner = :owner AND record_id = :record_id;
+-- Read what the index has of some records.
+SELECT record_id, part, n, terms, labels, size, digest FROM passages
+WHERE owner = :owner AND record_id IN (SELECT value FROM json_each(:ids));
 
 -- query drop sqlite --
 -- Take one passage out of the index.

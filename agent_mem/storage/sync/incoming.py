@@ -184,6 +184,7 @@ def receiving_all(
     others: list[Record] = []
     for record in records:
         others += [record] if (yield from receiving(local, record, beside)) else []
+    yield from local.index(local, others)
     return others
 
 

@@ -10,9 +10,8 @@ from agent_mem.errors import RowRefused
 from agent_mem.records import RECORDS
 from agent_mem.records.event import Event
 from agent_mem.records.record import NOBODY, Record, now
-from agent_mem.storage import statements
+from agent_mem.storage import shelf, statements
 from agent_mem.storage.lines import reason
-from agent_mem.storage.shelf import shelving
 from agent_mem.storage.statements import Row, Statement, Transaction
 from agent_mem.storage.store import Store, decode
 from agent_mem.storage.sync.incoming import by_model, fetch
@@ -109,6 +108,8 @@ async def push(way: Way, known: Known) -> tuple[Known, bool]:
             last = sum(len(batch.due) for batch in batches) < BATCH
             passages = {key: p for batch in batches for key, p in batch.passages.items()}
             known, ended = await sending(way, known, records, passages, last=last)
+            if left == 0:  # there is much to send
+                await way.server.engine.write(shelf.known(way.server, "passages"))
         elif not batches:
             return known, left == BATCHES and await ending(way, known)
     return known, ended
@@ -192,7 +193,7 @@ def finding(server: Store, records: Sequence[Record], passages: Passages) -> Tra
     made = {record.id: record.created_at for record in records}
     rows = [{**row, "made": at} for key, at in made.items() for row in passages.get(str(key), ())]
     if made:
-        yield from shelving(server, list(made), rows)
+        yield from shelf.shelving(server, list(made), rows)
 
 
 def acknowledging(

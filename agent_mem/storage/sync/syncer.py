@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib import import_module
@@ -284,6 +284,6 @@ class Syncer:
                 await ring()
 
 
-def unindexed(_: Store, __: Record) -> Transaction[None]:
+def unindexed(_: Store, __: Sequence[Record]) -> Transaction[None]:
     """Index nothing: what the server finds by is made from what the machines send."""
     yield from ()

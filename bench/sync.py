@@ -12,6 +12,7 @@ All is wall time; texts are those of `scale_texts.py`.
 import argparse
 import asyncio
 import os
+import random
 import shutil
 import socket
 import statistics
@@ -31,6 +32,7 @@ from scale_build import fresh
 from agent_mem.app import App, open_app
 from agent_mem.cli.trial import trial
 from agent_mem.config import Settings
+from agent_mem.recall import pgvector
 from agent_mem.recall.carrying import Carrier
 from agent_mem.records.memory import Memory
 from agent_mem.storage.postgres import connect
@@ -38,8 +40,10 @@ from agent_mem.storage.sync.syncer import Syncer
 
 STEADY: Final = 2_000
 TRAVELS: Final = 60
+APART: Final = 2.0
+"""Seconds between two of them, at most."""
 CALLS: Final = 60
-ROUNDS: Final = 3
+ROUNDS: Final = 8
 BATCH: Final = 500
 FOUND_WITHIN: Final = 20.0
 MILLI: Final = 1_000
@@ -87,15 +91,28 @@ async def with_vectors(url: str, folder: Path, of: Path) -> None:
     """Carry a full memory whose vectors are made to a server, and from there to a new machine."""
     shutil.copy(of / "memory.db", folder / "full.db")
     print("| with vectors | rows | seconds | rows/s |\n| --- | --- | --- | --- |")
+    worth = pgvector.WORTH
     for way, name in (("push", "full.db"), ("pull", "new.db")):
         settings = Settings(db=folder / name, server=url)  # pyright: ignore[reportArgumentType] - as above
         async with open_app(settings) as app:
             await app.finder.meaning.load()
             line(f"{way}: records", *await passed(app))
-            begun = time.perf_counter()
-            carried = await cast("Carrier", app.carrier).once()
-            line(f"{way}: vectors", carried, time.perf_counter() - begun)
+            pgvector.WORTH = sys.maxsize  # pyright: ignore[reportAttributeAccessIssue] - it has its own line
+            vectors, seconds = await carried(app)
+            line(f"{way}: vectors", vectors, seconds)
+        pgvector.WORTH = worth  # pyright: ignore[reportAttributeAccessIssue] - as it was
+        if way == "push":
+            async with open_app(settings) as app:
+                _, seconds = await carried(app)
+                line("push: HNSW index of the vectors", vectors, seconds)
     print()
+
+
+async def carried(app: App) -> tuple[int, float]:
+    """Carry vectors: how many, in how many seconds."""
+    begun = time.perf_counter()
+    count = await cast("Carrier", app.carrier).once()
+    return count, time.perf_counter() - begun
 
 
 def line(name: str, rows: int, seconds: float) -> None:
@@ -128,6 +145,7 @@ async def travelling(url: str, folder: Path) -> None:
     async with serving(folder / "a.db", url) as here, serving(folder / "b.db", url) as there:
         for n in range(TRAVELS):
             word = f"parcel{n}x{os.getpid()}"
+            await asyncio.sleep(random.uniform(0, APART))  # noqa: S311 - at no time that a pass is known to be
             await here.call_tool("remember", {"content": f"The {word} has left."})
             begun = time.perf_counter()
             while not await knows(there, word) and time.perf_counter() - begun < FOUND_WITHIN:  # noqa: ASYNC110 - it is another process's

@@ -226,8 +226,9 @@ def noting(store: Store, run: Run) -> Statement:
 
 def mirroring(local: Store, written: Written) -> Transaction[None]:
     """Copy to the file what the server decided, so that it need not wait for the sync."""
+    taken: Written = []
     for record in written:
-        if (yield from local.taking(record)):
-            yield from local.index(local, [record])
+        taken += [record] if (yield from local.taking(record)) else []
         if isinstance(record, Run) and record.attempt_of is None:
             yield noting(local, record)
+    yield from local.index(local, taken)

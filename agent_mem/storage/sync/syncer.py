@@ -217,12 +217,15 @@ class Syncer:
         """Wait until something waits here, or has changed there."""
         while True:
             pause = LIVELY if monotonic() - self._moved_at < CALM else QUIET
-            with anyio.move_on_after(pause):
+            with anyio.move_on_after(pause) as waited:
                 if await self._written():
                     return
             self._heard = anyio.Event()
             found = await server.engine.read(heading(server))
-            if (found.ver, found.epoch) != (head.ver, head.epoch) or (await self._stirred())["any"]:
+            if (found.ver, found.epoch) != (head.ver, head.epoch):
+                return
+            # What was heard was this machine's own push: what waits here waits for its pause.
+            if waited.cancelled_caught and (await self._stirred())["any"]:
                 return
 
     async def _written(self) -> bool:

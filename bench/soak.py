@@ -3,7 +3,8 @@
 Two machines on a PostgreSQL of their own, each with two writers that write one memory after the
 other without a pause, a process that syncs, and one that looks every ten milliseconds at what has
 come from the other machine. A row's lag is the time from its stamp, inside the transaction that
-writes it, until it is seen on the other machine. The control pushes for as long as there is
+writes it, until it is seen on the other machine; what has not come a few seconds after the last
+write counts with its age. The control pushes for as long as there is
 something to send before it pulls again.
 """
 
@@ -36,13 +37,12 @@ MACHINES: Final = ("one", "two")
 WRITERS: Final = 2
 LOOK: Final = 0.01
 WARM: Final = 5.0
-"""Seconds until the lag is looked at: processes begin one after the other."""
+"""Seconds until rows count: processes begin one after the other."""
 SETTLED: Final = 5.0
 """Seconds after the last write in which what is under way arrives, and counts."""
 MILLI: Final = 1_000
-NEW: Final = (
-    "SELECT rowid, updated_at FROM memories WHERE rowid > ? AND agent_name <> ? ORDER BY rowid"
-)
+NEW: Final = "SELECT rowid, id FROM memories WHERE rowid > ? AND agent_name <> ? ORDER BY rowid"
+OWN: Final = "SELECT id, updated_at FROM memories WHERE agent_name = ?"
 
 
 def settings_of(folder: Path, machine: str, url: str) -> Settings:
@@ -81,17 +81,26 @@ def follow(settings: Settings, ended: Event, control: bool) -> None:
 
 
 def look(settings: Settings, ended: Event, out: Path) -> None:
-    """Note how late each row of the other machine is seen."""
-    lags: list[float] = []
-    last, begun = 0, time.monotonic()
+    """Note when each row of the other machine is first seen."""
+    seen: dict[str, str] = {}
+    last = 0
     with closing(sqlite3.connect(settings.db)) as db:
         while not ended.wait(LOOK):
             rows = db.execute(NEW, (last, settings.agent)).fetchall()
-            now = datetime.now(UTC)
+            now = datetime.now(UTC).isoformat()
+            seen |= {key: now for _, key in rows}
             last = rows[-1][0] if rows else last
-            if time.monotonic() - begun > WARM:
-                lags += [(now - datetime.fromisoformat(at)).total_seconds() for _, at in rows]
-    out.write_text(json.dumps(lags), encoding="utf-8")
+    out.write_text(json.dumps(seen), encoding="utf-8")
+
+
+def lags(settings: Settings, other: Path, since: datetime, ended: datetime) -> list[float]:
+    """Tell how late each row of a machine was at the other one."""
+    seen = json.loads(other.read_text(encoding="utf-8"))
+    with closing(sqlite3.connect(settings.db)) as db:
+        rows = db.execute(OWN, (settings.agent,)).fetchall()
+    stamped = [(key, datetime.fromisoformat(at)) for key, at in rows]
+    at = {key: datetime.fromisoformat(when) for key, when in seen.items()}
+    return [(at.get(key, ended) - when).total_seconds() for key, when in stamped if when > since]
 
 
 async def found(*every: Settings) -> None:
@@ -119,13 +128,17 @@ def soak(url: str, folder: Path, seconds: float, *, control: bool) -> list[float
     ]
     for process in [*others, *writing]:
         process.start()
-    time.sleep(WARM + seconds)
+    time.sleep(WARM)
+    since = datetime.now(UTC)
+    time.sleep(seconds)
     stop.set()
     time.sleep(SETTLED)
     ended.set()
+    at = datetime.now(UTC)
     for process in [*writing, *others]:
         process.join()
-    return [lag for out in outs for lag in json.loads(out.read_text(encoding="utf-8"))]
+    pairs = zip(every, reversed(outs), strict=True)
+    return [lag for each, out in pairs for lag in lags(each, out, since, at)]
 
 
 def line(name: str, lags: Sequence[float], seconds: float) -> str:

@@ -42,8 +42,10 @@ STEADY: Final = 2_000
 TRAVELS: Final = 60
 APART: Final = 2.0
 """Seconds between two of them, at most."""
-CALLS: Final = 60
-ROUNDS: Final = 8
+CALLS: Final = 150
+ROUNDS: Final = 5
+WARM: Final = 3.0
+"""Seconds in which a server loads its driver, connects and makes its first pass."""
 BATCH: Final = 500
 FOUND_WITHIN: Final = 20.0
 MILLI: Final = 1_000
@@ -195,6 +197,7 @@ async def beside(urls: dict[str, str], folder: Path) -> None:
     for _ in range(ROUNDS):
         for name, url in urls.items():
             async with serving(folder / f"{name}.db", url) as client:
+                await asyncio.sleep(WARM)
                 for _ in range(CALLS):
                     text = next(texts)
                     calls: dict[str, Callable[[], Awaitable[Any]]] = {

@@ -108,6 +108,7 @@ OF_THE_INDEX: dict[str, Mapping[str, Any]] = {
 }
 WITHOUT_ROWS = {
     "canonical.count_embedding_queue",
+    "canonical.count_passage_terms",
     "canonical.count_passages",
     "canonical.uncounted",
     "canonical.schema",

@@ -28,12 +28,6 @@ async def test_some_passages_are_read_by_their_keys_and_not_through_all_of_their
     assert "SEARCH p USING INTEGER PRIMARY KEY (rowid=?)" in lines
 
 
-async def test_what_was_made_of_some_records_is_found_by_them_and_not_among_all(app: App) -> None:
-    lines = await plan(app, "memory_index.made_of", model="x", ids=["x"])
-
-    assert lines[0].endswith("passages_1 (owner=? AND record_id=?)")
-
-
 @pytest.mark.parametrize(
     ("name", "params", "index"),
     [

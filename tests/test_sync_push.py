@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from anyio.to_thread import run_sync
-from helpers_postgres import Cluster, analyzed, fetch
+from helpers_postgres import Cluster, analyzed, connected, fetch
 from helpers_sync import aside, machine, row, run, settle, stored, sync, syncer, waiting
 from helpers_torn import Busy, Torn
 
@@ -17,6 +17,7 @@ from agent_mem.records.memory import Memory
 from agent_mem.records.record import now, uuid7
 from agent_mem.records.session import Session
 from agent_mem.records.task import Task
+from agent_mem.storage import shelf
 from agent_mem.storage.postgres import Postgres
 from agent_mem.storage.store import Store
 from agent_mem.storage.sync import outgoing
@@ -80,6 +81,20 @@ async def test_of_many_rows_the_planner_learns_if_this_role_may_tell_it(
 
     for table in ("passages", "passage_terms"):
         assert await analyzed(server_url, table)
+
+
+async def test_a_table_that_somebody_else_is_at_is_not_waited_for(
+    one: App, server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outgoing, "BATCHES", 1)
+    monkeypatch.setattr(outgoing, "BATCH", 2)
+    monkeypatch.setattr(shelf, "PATIENCE", 0.1)
+    await one.store.put(*(FERRY.model_copy(update={"id": uuid7()}) for _ in range(5)))
+    async with connected(server_url) as other, other.transaction():
+        await other.execute("LOCK TABLE agent_mem.passages IN SHARE UPDATE EXCLUSIVE MODE")
+        assert await sync(one) == [(5, 0)]
+
+    assert not await analyzed(server_url, "passages")
 
 
 async def test_what_is_refused_again_waits_twice_as_long_and_at_most_a_day(one: App) -> None:

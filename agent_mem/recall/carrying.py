@@ -17,7 +17,7 @@ from agent_mem.recall.embedding import registering, waiting
 from agent_mem.recall.pgvector import ServerIndex
 from agent_mem.recall.space import FEW, Turn
 from agent_mem.recall.vectors import written
-from agent_mem.storage.shelf import known, place
+from agent_mem.storage.shelf import introduce, place
 from agent_mem.storage.statements import Row, Transaction
 from agent_mem.storage.store import Store
 
@@ -164,7 +164,7 @@ async def send(local: Store, server: Store, model: Model) -> int:
     after, count = -1, 0
     while page := await server.rows("memory_index.queued", **asked, after=after):
         if after < 0 and len(page) == BATCH:
-            await server.engine.write(known(server, "embedding_queue"))
+            await introduce(server, "embedding_queue")
         after = page[-1]["n"]
         made = await found(local, model, page)
         count += await server.engine.write(giving(server, model, made))

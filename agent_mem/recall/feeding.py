@@ -1,5 +1,6 @@
 """One pass over what waits for a model: some workers, so that none of them waits for the disk."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -9,8 +10,8 @@ from agent_mem.errors import AgentMemError, EmbedderRefused
 from agent_mem.recall.embedding import Embedded, Share, Source, embed_some
 from agent_mem.storage.store import Store
 
-WORKERS: Final = 2
-"""Batches under way at a time: while one is encoded, another is read or written."""
+WORKERS: Final = max(2, min(4, os.cpu_count() or 1))
+"""Batches under way at a time: each is encoded by one thread, and is read and written between."""
 
 Seen = Callable[[int, int], object]
 """Is told how many passages are embedded, and of how many."""

@@ -1,14 +1,19 @@
 """What the server finds by: the passages of its records, sent with them by whoever writes them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from pydantic_core import to_jsonable_python
 
+from agent_mem.errors import StorageError
 from agent_mem.storage.statements import Transaction
 from agent_mem.storage.store import Store
+
+PATIENCE: Final = 5.0
+"""Seconds that the planner may take to learn of a table."""
 
 
 def place(record_id: UUID | str, part: int) -> int:
@@ -37,15 +42,22 @@ def shelving(
         yield from counting(server, old, new)
 
 
-def known(server: Store, table: str) -> Transaction[None]:
-    """Have the planner learn what a table is like, if it does not know yet, and this role may tell.
+async def introduce(server: Store, *tables: str) -> None:
+    """Have the planner learn what tables are like, if it does not know yet, and this role may tell.
 
     Autovacuum does it within minutes. Until then an owner's rows are taken for few, and all of
-    them are read where an index would do: a first sync would be slower by half.
+    them are read where an index would do: a first sync would take twice as long. Where it cannot
+    be done now, since somebody else is at the table, it goes on without.
     """
+    for table in tables:
+        with suppress(StorageError):
+            await server.engine.write(introducing(server, table))
+
+
+def introducing(server: Store, table: str) -> Transaction[None]:
     (state,) = yield server.query("canonical.uncounted", table=table)
     if state["uncounted"]:
-        yield server.query(f"canonical.count_{table}")
+        yield server.query(f"canonical.count_{table}")._replace(patience=PATIENCE)
 
 
 def keyed(rows: Iterable[Mapping[str, Any]]) -> Iterable[tuple[int, Mapping[str, Any]]]:

@@ -16,7 +16,7 @@ class Statement(NamedTuple):
     sql: str
     params: Mapping[str, Any]
     patience: float | None = None
-    """Seconds that a server may take for it, if more than for others."""
+    """Seconds that a server may take for it, if not as many as for others."""
 
 
 Transaction: TypeAlias = Generator[Statement, list[Row], T]

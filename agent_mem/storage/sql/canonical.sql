@@ -52,12 +52,18 @@ WHERE n.nspname = 'agent_mem' AND c.relkind IN ('r', 'p')
 ORDER BY c.relname;
 
 -- query uncounted postgres --
--- Say whether a table was never analyzed, or only when it was empty.
-SELECT reltuples <= 0 AS uncounted FROM pg_class WHERE oid = to_regclass(:table);
+-- Say whether a table has rows, was not analyzed since it has them, and is this role's to analyze. One
+-- that is spread over others has none itself.
+SELECT pg_relation_size(oid) > 0 AND reltuples <= 0 AND pg_has_role(relowner, 'USAGE') AS uncounted
+FROM pg_class WHERE oid = to_regclass(:table);
 
 -- query count_passages postgres --
--- Have the planner learn what the passages are like. Whose tables they are not, is only warned.
-ANALYZE passages, passage_terms;
+-- Have the planner learn what the passages are like.
+ANALYZE passages;
+
+-- query count_passage_terms postgres --
+-- Have the planner learn how often words are in passages.
+ANALYZE passage_terms;
 
 -- query count_embedding_queue postgres --
 -- Have the planner learn what the passages are like that wait for a model.

@@ -64,10 +64,9 @@ CREATE TABLE embedding_queue (
 );
 
 -- query made_of sqlite --
--- Read what a model has made of some records' passages. A cross join is done in this order; SQLite
--- would rather go through all that the model has made.
+-- Read what a model has made of some records' passages.
 SELECT p.record_id, p.part, p.digest, v.vector, t.tokens
-FROM passages p CROSS JOIN memory_index v ON v.model = :model AND v.n = p.n
+FROM passages p JOIN memory_index v ON v.model = :model AND v.n = p.n
 LEFT JOIN passage_tokens t ON t.n = p.n AND t.model = v.model
 WHERE p.owner = :owner AND p.record_id IN (SELECT value FROM json_each(:ids)) AND v.vector IS NOT NULL;
 

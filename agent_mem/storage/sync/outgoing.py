@@ -109,7 +109,7 @@ async def push(way: Way, known: Known) -> tuple[Known, bool]:
             passages = {key: p for batch in batches for key, p in batch.passages.items()}
             known, ended = await sending(way, known, records, passages, last=last)
             if left == 0:  # there is much to send
-                await way.server.engine.write(shelf.known(way.server, "passages"))
+                await shelf.introduce(way.server, "passages", "passage_terms")
         elif not batches:
             return known, left == BATCHES and await ending(way, known)
     return known, ended

@@ -44,7 +44,7 @@ PROTOCOL: Final = 1
 """What a server may ask its writers to have at least (`feed.min_writer`)."""
 LOOK: Final = 0.1
 """Seconds between two looks at what waits here."""
-PAUSE, AT_LAST = 0.12, 0.4
+PAUSE, AT_LAST = 0.12, 0.3
 """Seconds without a write after which a pass begins, and after which it does at the latest."""
 LIVELY, QUIET, CALM = 0.5, 5.0, 60.0
 """Seconds between two looks at the server, soon after something moved and later; what is soon."""

@@ -1,4 +1,4 @@
-"""Measure the sync: `python bench/sync.py [--rows 100000] [--of FOLDER]`.
+"""Measure the sync: `python bench/sync.py [--rows 100000] [--of FOLDER] [--pause 0.2]`.
 
 It runs on a PostgreSQL of its own. With a folder that `scale.py` has built, its memories with their
 vectors are what the first sync carries, before all else.
@@ -188,7 +188,7 @@ def hanging() -> Generator[str]:
             each.close()
 
 
-async def beside(urls: dict[str, str], folder: Path) -> None:
+async def beside(urls: dict[str, str], folder: Path, pause: float) -> None:
     """Call a server of each kind in turn, again and again, so that noise meets all alike."""
     times: dict[str, dict[str, list[float]]] = {
         name: {"remember": [], "recall": []} for name in urls
@@ -206,6 +206,7 @@ async def beside(urls: dict[str, str], folder: Path) -> None:
                         ),
                         "recall": lambda t=text, c=client: c.call_tool("recall", {"query": t[:80]}),
                     }
+                    await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - as above
                     for tool, call in calls.items():
                         begun = time.perf_counter()
                         await call()
@@ -225,6 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--of", type=Path)
+    parser.add_argument("--pause", type=float, default=0.2, help="seconds between calls, at most")
     options = parser.parse_args()
     with trial() as server, hanging() as deaf, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -237,7 +239,7 @@ def main() -> None:
         asyncio.run(travelling(server.url("travels"), folder))
         nowhere = "postgresql://postgres:x@127.0.0.1:1/postgres"
         urls = {"reachable": server.url("beside"), "unreachable": nowhere, "hanging": deaf}
-        asyncio.run(beside(urls, folder))
+        asyncio.run(beside(urls, folder, options.pause))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The statements that the deployment guide of this schema prints run on it as they are printed.
 
-But for those over a vector column of the events: the server keeps no vectors.
+But for two, which name columns that no PostgreSQL has (INDEXES and INDEX_USE below).
 """
 
 from collections.abc import Generator
@@ -8,8 +8,12 @@ from typing import Any
 
 import anyio
 import pytest
-from helpers_postgres import Cluster
+from helpers_postgres import Cluster, connected
+from helpers_sync import stored, sync
 from helpers_views import ODOO, SESSIONS, USER, deploy, undone
+
+from agent_mem.app import App
+from agent_mem.records.event import Event
 
 pytestmark = pytest.mark.anyio
 
@@ -102,6 +106,15 @@ SELECT
 
 EXTENSION = """
 CREATE EXTENSION IF NOT EXISTS vector;
+
+-- Create IVFFlat index for embedding search
+CREATE INDEX IF NOT EXISTS idx_agent_mem_events_embedding
+    ON agent_mem.events USING ivfflat (embedding vector_cosine_ops)
+    WITH (lists = 100);
+"""
+REBUILD = """
+-- Rebuild index if needed
+REINDEX INDEX CONCURRENTLY idx_agent_mem_events_embedding;
 """
 INDEXES = """
 -- Check index health
@@ -320,9 +333,45 @@ async def test_every_table_with_an_owner_has_its_policy(deployed: str) -> None:
     assert policies == dict.fromkeys(tables, ("owner_only", "PERMISSIVE", ["public"]))
 
 
-async def test_the_vector_extension_can_be_there(deployed: str) -> None:
+async def test_the_vector_index_of_the_events_is_there_as_printed(deployed: str) -> None:
+    """A transaction cannot rebuild it; the guide's statement names no schema."""
+    named = "SELECT pg_get_indexdef('agent_mem.idx_agent_mem_events_embedding'::regclass)"
     async with undone(deployed) as connection:
-        assert await connection.execute(EXTENSION) == "CREATE EXTENSION"
+        before = await connection.fetchval(named)
+        assert await connection.execute(EXTENSION) == "CREATE INDEX"
+        assert await connection.fetchval(named) == before
+        await connection.execute("DROP INDEX agent_mem.idx_agent_mem_events_embedding")
+        await connection.execute(EXTENSION)
+        assert await connection.fetchval(named) == before
+
+    async with connected(deployed) as connection:
+        await connection.execute("SET search_path = agent_mem, public")
+        assert await connection.execute(REBUILD) == "REINDEX"
+
+
+async def test_a_programs_own_vectors_of_events_are_searched_and_no_sync_takes_them(
+    one: App, two: App, cluster: Cluster, name: str
+) -> None:
+    """As the guide's script fills them; meanwhile the event changes on another machine."""
+    event = Event(agent_name=ODOO, event_type="error", content="The port is taken.")
+    vector = str([0.0] * 1535 + [1.0])
+    nearest = "SELECT content FROM agent_mem.events ORDER BY embedding <=> $1::vector LIMIT 1"
+    fill = "UPDATE agent_mem.events SET embedding = $1::vector WHERE id = $2"
+    await one.store.put(event, Event(agent_name=ODOO, event_type="error", content="Another."))
+    await sync(one)
+
+    async with connected(cluster.server.url(name)) as connection:
+        assert await connection.execute(fill, vector, event.id) == "UPDATE 1"
+        await sync(two)
+        changed = event.model_copy(update={"content": "The port was taken."})
+        await two.store.put(changed)
+        await sync(two, one)
+
+        assert await connection.fetchval(nearest, vector) == changed.content
+    assert await stored(one, event) == await stored(two, event)
+    found = await one.store.get(Event, event.id)
+    assert found
+    assert found.content == changed.content
 
 
 async def test_supabase_roles_see_what_the_printed_policies_let_them(deployed: str) -> None:

@@ -119,6 +119,8 @@ WITHOUT_ROWS = {
     "canonical.unprotected",
     "memory_index.build_fast",
     "memory_index.count_up",
+    "memory_index.events_column",
+    "memory_index.events_index",
     "memory_index.extend",
     "memory_index.extension",
     "memory_index.found",

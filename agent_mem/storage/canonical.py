@@ -76,7 +76,9 @@ def extending() -> Transaction[None]:
 
 
 def vectors() -> Transaction[None]:
-    """Make the table of the vectors."""
+    """Make the table of the vectors, and the events' column for those of other programs."""
     yield Statement(queries("postgres")["memory_index.found"], {})
     for sql in protecting("memory_index"):
         yield Statement(sql, {})
+    for name in ("events_column", "events_index"):
+        yield Statement(queries("postgres")[f"memory_index.{name}"], {})

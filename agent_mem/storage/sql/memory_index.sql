@@ -78,7 +78,9 @@ SELECT (
     WHERE e.extname = 'vector'
 ) AS path, to_regclass('agent_mem.memory_index') IS NOT NULL AS found,
     EXISTS (SELECT 1 FROM pg_available_extensions WHERE name = 'vector') AS available,
-    has_schema_privilege('agent_mem', 'CREATE') AS may_found;
+    has_schema_privilege('agent_mem', 'CREATE') AND (
+        SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('agent_mem.events')
+    ) AS may_found;
 
 -- query extend postgres --
 -- Make pgvector, where that is allowed.
@@ -94,6 +96,15 @@ CREATE TABLE memory_index (
     vector halfvec NOT NULL,
     PRIMARY KEY (owner, model, n)
 );
+
+-- query events_column postgres --
+-- Let a program of one's own keep vectors of events: recall does not search them, sync leaves them.
+ALTER TABLE events ADD COLUMN IF NOT EXISTS embedding vector(1536);
+
+-- query events_index postgres --
+-- Find those that are near; made again (REINDEX) once there are some, it knows how they lie.
+CREATE INDEX IF NOT EXISTS idx_agent_mem_events_embedding
+    ON events USING ivfflat (embedding vector_cosine_ops) WITH (lists = 100);
 
 -- query models postgres --
 -- List the models that passages are embedded with.

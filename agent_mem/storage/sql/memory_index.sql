@@ -98,7 +98,7 @@ CREATE TABLE memory_index (
 );
 
 -- query events_column postgres --
--- Let a program of one's own keep vectors of events: recall does not search them, sync leaves them.
+-- Let a program of one's own keep its vectors of events; recall and sync know nothing of them.
 ALTER TABLE events ADD COLUMN IF NOT EXISTS embedding vector(1536);
 
 -- query events_index postgres --

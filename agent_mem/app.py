@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 
 from anyio import create_task_group
@@ -17,6 +17,7 @@ from agent_mem.recall.meaning import Meaning, on_file, on_server
 from agent_mem.recall.search import Finder
 from agent_mem.storage.alarm import Alarm
 from agent_mem.storage.lock import FileLock
+from agent_mem.storage.lull import Lull, Patient
 from agent_mem.storage.sqlite import SQLite
 from agent_mem.storage.store import Store
 from agent_mem.storage.sync.syncer import Syncer
@@ -33,6 +34,8 @@ class App:
     finder: Finder
     syncer: Syncer | None
     carrier: Carrier | None
+    lull: Lull
+    """What is done in the background waits for one, so that whoever asks does not."""
 
     async def work(self) -> None:
         """Do what is done in the background, until cancelled."""
@@ -53,9 +56,10 @@ class App:
 async def open_app(settings: Settings) -> AsyncGenerator[App]:
     """Open the database and whatever stands on it; close it all at the end."""
     async with SQLite.open(settings.db) as engine:
-        store = Store(engine, settings.owner, indexing)
+        store, lull = Store(engine, settings.owner, indexing), Lull()
+        later = replace(store, engine=Patient(engine, lull))
         with ExitStack() as opened:
-            spaced = on_file(store, engine.path, opened)
+            spaced = on_file(later, engine.path, opened)
             async with Meaning.open(store, settings, spaced) as meaning:
                 finder = Finder(store, meaning, Frequencies())
                 syncer = carrier = None
@@ -63,11 +67,11 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
                     url = settings.server.get_secret_value()
                     hook = settings.sync_webhook
                     alarm = Alarm(store, engine.path, hook.get_secret_value()) if hook else None
-                    syncer = Syncer(store, engine.path, url, opened, alarm)
+                    syncer = Syncer(later, engine.path, url, opened, lull, alarm=alarm)
                     file = engine.path.with_name(f"{engine.path.name}.carrier.lock")
                     lock = opened.enter_context(closing(FileLock(file)))
-                    carrier = Carrier(store, syncer.searched, lock.if_free)
-                yield App(settings, store, finder, syncer, carrier)
+                    carrier = Carrier(later, syncer.searched, lock.if_free)
+                yield App(settings, store, finder, syncer, carrier, lull)
 
 
 @asynccontextmanager
@@ -87,4 +91,5 @@ async def open_direct(settings: Settings) -> AsyncGenerator[App]:
         store = Store(engine, settings.owner, indexing_there)
         known = settings if engine.vectors else settings.model_copy(update={"embedder": "none"})
         async with Meaning.open(store, known, on_server(store)) as meaning:
-            yield App(settings, store, Finder(store, meaning, Frequencies()), None, None)
+            finder = Finder(store, meaning, Frequencies())
+            yield App(settings, store, finder, None, None, Lull())

@@ -218,17 +218,26 @@ def by_bits(parts: Sequence[Part], asked: Vector, wanted: Wanted) -> list[NDArra
 def closest(
     rows: Block, alive: NDArray[np.bool_], query: NDArray[np.uint64], wanted: Wanted
 ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
-    """Find at least the RESCORED closest rows of a block: their places and distances."""
-    places = [np.zeros(0, np.int64)]
-    distances = [np.zeros(0, np.uint16)]
+    """Find at least the RESCORED closest rows of a block: their places and distances.
+
+    Once so many are found, only what is as close is looked at for whether it is wanted.
+    """
+    places = np.zeros(0, np.int64)
+    distances = np.zeros(0, np.uint16)
+    limit = NEVER
     for start in range(0, len(rows.keys), CHUNK):
-        part = slice(start, start + CHUNK)
-        kept = alive[part] & wanted.among(rows.labels[:, part], rows.times[:, part])
-        far = hamming(rows.bits[:, part], query)
-        inside = np.flatnonzero(kept & (far <= limit_of(far[kept])))
-        places.append(inside + start)
-        distances.append(far[inside])
-    return np.concatenate(places), np.concatenate(distances)
+        chunk = slice(start, start + CHUNK)
+        far = hamming(rows.bits[:, chunk], query)
+        near = np.flatnonzero(far <= limit)
+        looked = chunk if limit == NEVER else near + start
+        near = near[alive[looked] & wanted.among(rows.labels[:, looked], rows.times[:, looked])]
+        places = np.concatenate([places, near + start])
+        distances = np.concatenate([distances, far[near]])
+        if len(places) > RESCORED:
+            limit = int(np.partition(distances, RESCORED - 1)[RESCORED - 1])
+            kept = distances <= limit
+            places, distances = places[kept], distances[kept]
+    return places, distances
 
 
 def hamming(bits: NDArray[np.uint64], query: NDArray[np.uint64]) -> NDArray[np.uint16]:
@@ -236,11 +245,3 @@ def hamming(bits: NDArray[np.uint64], query: NDArray[np.uint64]) -> NDArray[np.u
     for words, asked in zip(bits, query, strict=True):
         far += np.bitwise_count(words ^ asked)
     return far
-
-
-def limit_of(far: NDArray[np.uint16]) -> int:
-    """Find the distance within which RESCORED rows are, and those that are just as far."""
-    if len(far) <= RESCORED:
-        return NEVER
-    counts = np.cumsum(np.bincount(far))
-    return int(np.searchsorted(counts, RESCORED))

@@ -46,7 +46,9 @@ class Calls:
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name[:80]}")
         try:
-            result = await tool(await self._opening(), params.arguments or {})
+            app = await self._opening()
+            with app.lull.broken():
+                result = await tool(app, params.arguments or {})
         except Outdated as error:
             given = {"current": error.current}
             return CallToolResult(

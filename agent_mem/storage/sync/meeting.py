@@ -140,6 +140,17 @@ def beginning(local: Store, head: Head) -> Transaction[None]:
     yield local.query("sync.begin_state", epoch=head.epoch, met=head.met)
 
 
+def retrying(local: Store) -> Transaction[int]:
+    """Have all that was set aside tried again, here and by reading it again; count it."""
+    refused = yield local.query("sync.retry_refused")
+    aside = yield local.query("sync.retry_aside")
+    known = yield from reached(local)
+    for row in aside:
+        known[row["record"]] = min(known[row["record"]], row["ver"] - 1)
+    yield local.query("sync.note_cursors", cursors=known)
+    return len(refused) + len(aside)
+
+
 def noted(local: Store, known: Known) -> Transaction[None]:
     """Note how far the tables were read, and of which server."""
     yield local.query("sync.note_cursors", cursors=known.cursors)

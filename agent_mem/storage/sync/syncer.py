@@ -19,6 +19,7 @@ from agent_mem.records.record import Record, now
 from agent_mem.records.sync_pass import SyncPass
 from agent_mem.storage.alarm import Alarm
 from agent_mem.storage.lock import FileLock
+from agent_mem.storage.lull import Lull, Patient
 from agent_mem.storage.statements import Row, Transaction
 from agent_mem.storage.store import Store
 from agent_mem.storage.sync.incoming import Page, paging, pull
@@ -30,7 +31,7 @@ from agent_mem.storage.sync.meeting import (
     heading,
     knowing,
     meeting,
-    reached,
+    retrying,
 )
 from agent_mem.storage.sync.outgoing import push
 from agent_mem.storage.sync.tally import ALL, Choice, Pass, Seen, unseen
@@ -82,16 +83,6 @@ def greeting(server: Store, known: Known) -> Transaction[tuple[Head, Page | None
     return head, (yield from paging(server, known, head)) if same else None
 
 
-def retrying(local: Store) -> Transaction[int]:
-    refused = yield local.query("sync.retry_refused")
-    aside = yield local.query("sync.retry_aside")
-    known = yield from reached(local)
-    for row in aside:
-        known[row["record"]] = min(known[row["record"]], row["ver"] - 1)
-    yield local.query("sync.note_cursors", cursors=known)
-    return len(refused) + len(aside)
-
-
 class Syncer:
     """What syncs one file with one server, beside all other processes on the file.
 
@@ -100,13 +91,22 @@ class Syncer:
         path: the file, beside which the locks are.
         url: the server.
         opened: closes the locks at the end.
+        lull: is waited for before each step of a pass.
         alarm: is told when a pass fails, and when one succeeds again.
     """
 
     def __init__(
-        self, local: Store, path: Path, url: str, opened: ExitStack, alarm: Alarm | None = None
+        self,
+        local: Store,
+        path: Path,
+        url: str,
+        opened: ExitStack,
+        lull: Lull,
+        *,
+        alarm: Alarm | None,
     ) -> None:
         self._local = local
+        self._lull = lull
         self._alarm = alarm
         self._tasks: TaskGroup | None = None
         self._url = url
@@ -127,7 +127,7 @@ class Syncer:
         done = Pass(seen, choice)
         try:
             async with self._reached() as engine:
-                await self._pass(self._of(engine), done)
+                await self._pass(self._later(engine), done)
         except AgentMemError as error:
             await self._failed(error, done)
             raise
@@ -152,9 +152,9 @@ class Syncer:
                 async with self._reached() as engine, engine.listening(self._hear):
                     while True:
                         self._heard = anyio.Event()
-                        head = await self._pass(self._of(engine), done)
+                        head = await self._pass(self._later(engine), done)
                         failed, done = 0, Pass()
-                        await self._rest(self._of(engine), head)
+                        await self._rest(self._later(engine), head)
             except AgentMemError as error:
                 failed += 1
                 if await self._failed(error, done):
@@ -174,20 +174,20 @@ class Syncer:
     async def searched(self) -> AsyncGenerator[Store | None]:
         """Reach the server for the vectors in it; None if it has no pgvector."""
         async with self._reached() as engine:
-            yield self._of(engine) if engine.vectors else None
+            yield self._later(engine) if engine.vectors else None
 
     @asynccontextmanager
     async def server(self) -> AsyncGenerator[Store]:
-        """Reach the server's records, for what is decided there and not here.
+        """Reach the server's records, for what is decided there and not here, and is waited for.
 
         Raises:
             StorageError: it cannot be reached, or refuses.
         """
         async with self._reached() as engine:
-            yield self._of(engine)
+            yield Store(engine, self._local.owner, unindexed)
 
-    def _of(self, engine: "Postgres") -> Store:
-        return Store(engine, self._local.owner, unindexed)
+    def _later(self, engine: "Postgres") -> Store:
+        return Store(Patient(engine, self._lull), self._local.owner, unindexed)
 
     def _hear(self) -> None:
         self._heard.set()

@@ -20,7 +20,7 @@ from conversations import Conversation, Question
 from numpy.typing import NDArray
 from stores import CACHE, IDLE, Stored, digest_of, stored
 
-from agent_mem.recall.candidates import Pool
+from agent_mem.recall.candidates import Pool, near
 from agent_mem.recall.features import features
 from agent_mem.recall.frequencies import Corpus
 from agent_mem.recall.meaning import Meant
@@ -237,9 +237,10 @@ def _gathered(
     finder: Finder, request: Request, meant: Meant | None, variant: Variant
 ) -> Transaction[tuple[Query, Pool, Corpus]]:
     """Gather the candidates as a search does."""
-    query = request.parsed()
-    filters = request.filters(query)
-    if query.anchor:
-        query = yield from finder.placed(query, query.anchor, filters)
-    query, meant = variant.ask(query, meant)
-    return query, *(yield from finder.gathered(query, filters, meant))
+    asked = request.asked()
+    if asked.query.anchor:
+        asked = asked._replace(query=(yield from finder.placed(asked, asked.query.anchor)))
+    query, meant = variant.ask(asked.query, meant)
+    asked, found = yield from finder.worded(asked._replace(query=query))
+    found += yield from near(finder.store, asked, meant)
+    return query, *(yield from finder.pooled(asked, meant, found))

@@ -1,9 +1,9 @@
 """The first stage: passages that may be meant, by words and by vectors, and what stands beside."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,16 @@ CHEAP: Final = 5_000
 """Passages that full text can rank in a few milliseconds: it looks up how long each of them is."""
 
 
+class Asked(NamedTuple):
+    """What is asked of the index."""
+
+    query: Query
+    filters: Mapping[str, Any]
+    """The parameters of the SQL part `passages.allowed`."""
+    wide: int
+    """How many candidates are wanted, by words and by meaning each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
     """What is ranked."""
@@ -37,29 +47,37 @@ class Pool:
     """What the encoder says of it."""
 
 
-def gather(
-    store: Store,
-    query: Query,
-    filters: Mapping[str, Any],
-    corpus: Corpus,
-    meant: Meant | None,
-    *,
-    wide: int = CANDIDATES,
+def worded(store: Store, asked: Asked, corpus: Corpus) -> Transaction[list[int]]:
+    """Find candidates by words; where only a time is asked for, the latest of it."""
+    if asked.query.spans and not asked.query.terms:
+        matched = yield from by_time(store, asked.query, asked.filters)
+    else:
+        matched = spread((yield from by_words(store, asked, corpus)), asked.wide)
+    return [row["n"] for row in matched]
+
+
+def near(store: Store, asked: Asked, meant: Meant | None) -> Transaction[list[int]]:
+    """Find candidates by meaning, few of one record; a phrase is found by words alone."""
+    if meant is None or asked.query.phrases:
+        return []
+    limit = WIDER * asked.wide
+    found = yield from meant.index.nearest(store, meant.vector, asked.filters, limit)
+    rows = yield store.query("passages.records", among=[n for n, _ in found])
+    records = {row["n"]: row for row in rows}
+    kept = spread((records[n] for n, _ in found if n in records), asked.wide)
+    return [row["n"] for row in kept]
+
+
+def pooled(
+    store: Store, asked: Asked, corpus: Corpus, meant: Meant | None, found: Collection[int]
 ) -> Transaction[Pool]:
-    """Fetch the candidates of a query, so many by words and by meaning, and their neighbours."""
-    matched = spread((yield from by_words(store, query, corpus, filters, wide)), wide)
-    if query.spans and not query.terms:
-        matched = yield from by_time(store, query, filters)
-    found = {row["n"]: None for row in matched}
-    if meant and not query.phrases:
-        near = yield from meant.index.nearest(store, meant.vector, filters, WIDER * wide)
-        found |= dict.fromkeys((yield from by_meaning(store, [n for n, _ in near], wide)))
+    """Fetch the candidates that are still there, and their neighbours."""
     links = yield from linked(store, found)
-    rows = yield store.query("passages.fetch", among=list(links), **filters)
+    rows = yield store.query("passages.fetch", among=list(links), **asked.filters)
     passages = [passage(row, links[row["n"]]) for row in rows]
     allowed = frozenset(row["n"] for row in rows if row["allowed"])
-    if query.phrases:
-        allowed &= found.keys()
+    if asked.query.phrases:
+        allowed &= set(found)
     sense = (yield from sensed(store, passages, corpus, meant)) if meant else None
     # Where nothing is embedded yet, words tell more than what is not known.
     known = sense and (sense.tokens or not len(sense.asked))
@@ -94,24 +112,22 @@ def telling(
     return weights / weights.sum() if weights.any() else np.full(len(words), 1 / (len(words) or 1))
 
 
-def by_words(
-    store: Store, query: Query, corpus: Corpus, filters: Mapping[str, Any], wide: int
-) -> Transaction[list[Row]]:
+def by_words(store: Store, asked: Asked, corpus: Corpus) -> Transaction[list[Row]]:
     """Find passages by full text, the best first.
 
     Where many have one of the words, ranking all of them costs too much. Then it climbs from those
     that have all words to those that have any, and of each rung ranks what it can.
     """
+    query, most = asked.query, WIDER * asked.wide
     if not query.terms:  # it says stop words only, which may yet mean something
         return []
     found: dict[int, Row] = {}
-    most = WIDER * wide
     ranked = False
     for match, fit in steps(query.terms, corpus):
         ranked = fit <= CHEAP and not found
         name = "passages.matching" if fit <= CHEAP else "passages.latest_matching"
-        asked = replace(match, phrases=joined(query.phrases), excluded=joined(query.excluded))
-        params = {**asked.params(corpus), "limit": most, **filters}
+        fully = replace(match, phrases=joined(query.phrases), excluded=joined(query.excluded))
+        params = {**fully.params(corpus), "limit": most, **asked.filters}
         for row in (yield store.query(name, **params)):
             found.setdefault(row["n"], row)
         if len(found) >= most:
@@ -149,13 +165,6 @@ def by_time(store: Store, query: Query, filters: Mapping[str, Any]) -> Transacti
             "until": min(until, filters["until"]),
         }
     return (yield store.query("passages.newest", limit=CANDIDATES, **filters))
-
-
-def by_meaning(store: Store, keys: Sequence[int], wide: int) -> Transaction[list[int]]:
-    """Keep the best of what the vectors found, few of one record."""
-    rows = yield store.query("passages.records", among=list(keys))
-    records = {row["n"]: row for row in rows}
-    return [row["n"] for row in spread((records[n] for n in keys if n in records), wide)]
 
 
 def spread(matched: Iterable[Row], wide: int) -> list[Row]:

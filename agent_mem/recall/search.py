@@ -1,13 +1,14 @@
 """Finding: candidates by words, their neighbours, one ranking, and the records themselves."""
 
-from collections.abc import Iterable
+from asyncio import gather
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from agent_mem.recall.anchors import Anchor, Relation
-from agent_mem.recall.candidates import CANDIDATES, Pool, gather, passage
+from agent_mem.recall.candidates import CANDIDATES, Asked, Pool, near, passage, pooled, worded
 from agent_mem.recall.days import Span
 from agent_mem.recall.frequencies import Corpus, Frequencies
 from agent_mem.recall.meaning import Meaning, Meant
@@ -59,6 +60,11 @@ class Request:
         if self.literal:
             return replace(query, as_of=None, anchor=None, earlier=False)
         return query
+
+    def asked(self) -> Asked:
+        """Say what is asked of the index."""
+        query = self.parsed()
+        return Asked(query, self.filters(query), self.wide)
 
     def filters(self, query: Query) -> dict[str, Any]:
         """Give the parameters of the SQL part `passages.allowed`."""
@@ -112,10 +118,21 @@ class Finder:
     frequencies: Frequencies
 
     async def search(self, request: Request) -> Results:
-        """Find what fits a request best, by words and, if the encoder is ready, by meaning."""
-        meant = await self.meant(request)
-        results = await self.store.engine.read(self.searching(request, meant))
+        """Find what fits a request best, by words and, if the encoder is ready, by meaning.
+
+        Both are looked for at the same time.
+        """
+        read, asked = self.store.engine.read, request.asked()
+        (asked, found), (meant, close) = await gather(
+            read(self.worded(asked)), self.felt(request, asked)
+        )
+        results = await read(self.best(request, asked, meant, [*found, *close]))
         return replace(results, trouble=self.meaning.trouble)
+
+    async def felt(self, request: Request, asked: Asked) -> tuple[Meant | None, list[int]]:
+        """Ask the encoder, and find candidates by what it says."""
+        meant = await self.meant(request)
+        return meant, await self.store.engine.read(near(self.store, asked, meant))
 
     async def meant(self, request: Request) -> Meant | None:
         """Ask the encoder, which has to be done before a transaction."""
@@ -124,38 +141,51 @@ class Finder:
 
     def searching(self, request: Request, meant: Meant | None = None) -> Transaction[Results]:
         """Find what fits a request best, as part of a transaction; `meant` is asked before."""
-        query = request.parsed()
-        filters = request.filters(query)
-        if query.anchor:
-            query = yield from self.placed(query, query.anchor, filters)
-        if query.terms or query.spans or (meant and meant.words):
-            pool, corpus = yield from self.gathered(query, filters, meant, request.wide)
-            ranked = rank(query, pool, corpus, CLOSE_LOOK * request.limit)
-        else:
-            most = FAR if query.excluded else CANDIDATES
-            rows = yield self.store.query("passages.newest", limit=most, **filters)
-            latest = [passage(row) for row in rows]
-            ranked = [Ranked(0.0, p, 0.0, {}) for p in latest if not excluded(query, p)]
-        return Results((yield from distinct(self.store, query, ranked, request.limit)))
+        asked, found = yield from self.worded(request.asked())
+        found += yield from near(self.store, asked, meant)
+        return (yield from self.best(request, asked, meant, found))
 
-    def placed(self, query: Query, anchor: Anchor, filters: dict[str, Any]) -> Transaction[Query]:
+    def worded(self, asked: Asked) -> Transaction[tuple[Asked, list[int]]]:
+        """Find candidates by words, around the event that a query names if it does."""
+        if asked.query.anchor:
+            asked = asked._replace(query=(yield from self.placed(asked, asked.query.anchor)))
+        corpus = yield from self.frequencies.corpus(self.store, asked.query.terms)
+        return asked, (yield from worded(self.store, asked, corpus))
+
+    def placed(self, asked: Asked, anchor: Anchor) -> Transaction[Query]:
         """Find when the event was around which a query asks, and have it ask around that day."""
+        query = replace(asked.query, anchor=None)
         event = replace(parse(literally(anchor.phrase), now()), anchor=None, spans=())
-        pool, corpus = yield from self.gathered(event, filters, None)
+        about, found = yield from self.worded(Asked(event, asked.filters, CANDIDATES))
+        pool, corpus = yield from self.pooled(about, None, found)
         for best in rank(event, pool, corpus, 1):
             if covered(event, best.passage) >= TOLD:
                 day = datetime.fromisoformat(best.passage.at)
                 return replace(query, spans=(*query.spans, around(day, anchor.relation)))
         return query
 
-    def gathered(
-        self, query: Query, filters: dict[str, Any], meant: Meant | None, wide: int = CANDIDATES
+    def pooled(
+        self, asked: Asked, meant: Meant | None, found: Collection[int]
     ) -> Transaction[tuple[Pool, Corpus]]:
         """Fetch what is ranked, and how common the words are."""
-        words = [*query.terms, *(meant.terms if meant else ())]
+        words = [*asked.query.terms, *(meant.terms if meant else ())]
         corpus = yield from self.frequencies.corpus(self.store, words)
-        pool = yield from gather(self.store, query, filters, corpus, meant, wide=wide)
-        return pool, corpus
+        return (yield from pooled(self.store, asked, corpus, meant, found)), corpus
+
+    def best(
+        self, request: Request, asked: Asked, meant: Meant | None, found: Collection[int]
+    ) -> Transaction[Results]:
+        """Rank the candidates, and fetch the best records; the latest if nothing is asked."""
+        query = asked.query
+        if query.terms or query.spans or (meant and meant.words):
+            pool, corpus = yield from self.pooled(asked, meant, found)
+            ranked = rank(query, pool, corpus, CLOSE_LOOK * request.limit)
+        else:
+            most = FAR if query.excluded else CANDIDATES
+            rows = yield self.store.query("passages.newest", limit=most, **asked.filters)
+            latest = [passage(row) for row in rows]
+            ranked = [Ranked(0.0, p, 0.0, {}) for p in latest if not excluded(query, p)]
+        return Results((yield from distinct(self.store, query, ranked, request.limit)))
 
 
 def distinct(

@@ -40,10 +40,10 @@ class Lull:
 
     async def come(self) -> None:
         """Wait for a lull, but not for long."""
-        with anyio.move_on_after(PATIENCE):
-            while self._open and (left := self._asked_at + PATIENCE - monotonic()) > 0:
-                with anyio.move_on_after(left):
-                    await self._answered.wait()
+        end = monotonic() + PATIENCE
+        while self._open and (left := min(end, self._asked_at + PATIENCE) - monotonic()) > 0:
+            with anyio.move_on_after(left):
+                await self._answered.wait()
 
 
 class Patient:

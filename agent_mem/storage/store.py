@@ -38,8 +38,12 @@ def _json_fields(model: type[Record]) -> frozenset[str]:
 
 
 def decode(model: type[R], row: Row) -> R:
-    """Read a row as its record; JSON comes as text from SQLite, as itself from PostgreSQL."""
-    values: dict[str, Any] = dict(row)
+    """Read a row as its record; JSON comes as text from SQLite, as itself from PostgreSQL.
+
+    Columns that the record does not know are a newer version's, or another program's.
+    """
+    known = model.model_fields
+    values: dict[str, Any] = {n: value for n, value in dict(row).items() if n in known}
     for name in _json_fields(model):
         if isinstance(values[name], str):
             values[name] = json.loads(values[name])

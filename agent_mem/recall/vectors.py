@@ -9,6 +9,7 @@ that was replaced or forgotten is dead.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ RESCORED: Final = 1_000
 """How many of the best by bits are ranked by their int8 rows."""
 CHUNK: Final = 1 << 16
 """Rows that are compared at a time: what stands between the steps fits into the cache."""
+FIRST: Final = 1 << 12
+"""Rows that are compared first."""
 NEVER: Final = 2**62
 LABELS: Final = ("owner", "record", "kind", "topic", "agent_name", "project")
 TIMES: Final = ("at", "begins", "ends", "expires")
@@ -225,8 +228,9 @@ def closest(
     places = np.zeros(0, np.int64)
     distances = np.zeros(0, np.uint16)
     limit = NEVER
-    for start in range(0, len(rows.keys), CHUNK):
-        chunk = slice(start, start + CHUNK)
+    # The first chunk, of which every row is looked at, is a small one.
+    for start, end in pairwise((0, *range(FIRST, len(rows.keys), CHUNK), len(rows.keys))):
+        chunk = slice(start, end)
         far = hamming(rows.bits[:, chunk], query)
         near = np.flatnonzero(far <= limit)
         looked = chunk if limit == NEVER else near + start

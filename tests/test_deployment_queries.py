@@ -8,12 +8,15 @@ from typing import Any
 
 import anyio
 import pytest
-from helpers_postgres import Cluster, connected
+from helpers_postgres import Cluster, connected, fetch
 from helpers_sync import stored, sync
 from helpers_views import ODOO, SESSIONS, USER, deploy, undone
 
 from agent_mem.app import App
 from agent_mem.records.event import Event
+from agent_mem.storage.postgres import Postgres
+from agent_mem.storage.store import Store
+from agent_mem.storage.sync.syncer import unindexed
 
 pytestmark = pytest.mark.anyio
 
@@ -372,6 +375,36 @@ async def test_a_programs_own_vectors_of_events_are_searched_and_no_sync_takes_t
     found = await one.store.get(Event, event.id)
     assert found
     assert found.content == changed.content
+
+
+async def test_an_event_with_such_a_vector_is_read_on_the_server_itself(
+    canonical: Postgres, cluster: Cluster, name: str
+) -> None:
+    store = Store(canonical, "me", unindexed)
+    event = Event(agent_name=ODOO, event_type="error", content="The port is taken.")
+    await store.put(event)
+    vector = "CAST(array_fill(0.5, ARRAY[1536]) AS vector)"
+    cluster.sql(f"UPDATE agent_mem.events SET embedding = {vector}", name)  # noqa: S608 - our own
+
+    (found,) = await store.find(Event, "events.errors", project=None, agent=None, limit=9)
+    assert found.content == event.content
+
+
+async def test_tables_of_before_get_the_column_when_nobody_holds_them(
+    cluster: Cluster, server_url: str, name: str
+) -> None:
+    has = "SELECT count(*) FROM information_schema.columns WHERE column_name = 'embedding'"
+    cluster.sql("ALTER TABLE agent_mem.events DROP COLUMN embedding", name)
+    async with undone(cluster.server.url(name)) as connection:
+        await connection.execute("LOCK TABLE agent_mem.events IN ACCESS SHARE MODE")
+        async with Postgres.open(server_url, "me") as engine:
+            assert engine.vectors
+        assert await connection.fetchval(has) == 0
+
+    async with Postgres.open(server_url, "me"):
+        pass
+
+    assert (await fetch(server_url, has))[0][0] == 1
 
 
 async def test_supabase_roles_see_what_the_printed_policies_let_them(deployed: str) -> None:

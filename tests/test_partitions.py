@@ -124,6 +124,7 @@ WITHOUT_ROWS = {
     "memory_index.extend",
     "memory_index.extension",
     "memory_index.found",
+    "memory_index.hurry",
     "memory_index.make",
     "memory_index.search_wide",
     "sync.announce",

@@ -5,20 +5,27 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from threading import Event
 from typing import Any
 from uuid import UUID, uuid4
 
+import anyio
 import pytest
+from anyio.to_thread import run_sync
 from conftest import Call
 from helpers_vectors import DIM, MODEL, embed, filters, vector_of
 
 from agent_mem.app import App
+from agent_mem.errors import StorageError
 from agent_mem.recall.embedding import Embedded, embed_some, registering
+from agent_mem.recall.frequencies import Corpus, Frequencies
 from agent_mem.recall.local_index import LocalIndex
 from agent_mem.recall.search import Request
 from agent_mem.records.memory import Memory
 from agent_mem.records.record import now
 from agent_mem.records.session import Session
+from agent_mem.storage.statements import Transaction
+from agent_mem.storage.store import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -356,3 +363,49 @@ async def test_a_passage_whose_number_was_anothers_has_its_own_vector(app: App) 
 
     assert (before.n, between, after.n) == (1, [], 1)
     assert before.cosine < 0.9 < after.cosine
+
+
+class Held(Frequencies):
+    """Counts words once it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = Event()
+        self.let = Event()
+
+    def corpus(self, store: Store, words: Sequence[str]) -> Transaction[Corpus]:
+        self.begun.set()
+        assert self.let.wait(60)
+        return (yield from super().corpus(store, words))
+
+
+async def test_a_search_that_is_cancelled_ends_when_it_has_left_the_database(app: App) -> None:
+    held, ended = Held(), False
+
+    async def search() -> None:
+        nonlocal ended
+        try:
+            await replace(app.finder, frequencies=held).search(Request("zeppelins"))
+        finally:
+            ended = True
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(search)
+        assert await run_sync(held.begun.wait, 60)
+        tasks.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True):
+            await anyio.wait_all_tasks_blocked()
+            assert not ended
+            held.let.set()
+
+    assert ended
+    assert await found(app, "zeppelins") == []
+
+
+async def test_a_search_that_fails_says_why_once(app: App) -> None:
+    await app.store.put(Memory(agent_name="a", content="The zeppelin is red."))
+    with closing(sqlite3.connect(app.settings.db)) as db:
+        db.execute("DROP TABLE passages_size")
+
+    with pytest.raises(StorageError, match="passages_size"):
+        await found(app, "zeppelins")

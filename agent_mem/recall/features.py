@@ -239,6 +239,8 @@ def agreement(asked: tuple[int, int], start: int, end: int) -> float:
 
 
 def phrases(query: Query, passages: Sequence[Passage]) -> Column:
+    if not query.phrases:
+        return np.zeros(len(passages))
     found = [sum(has(passage.terms, phrase) for phrase in query.phrases) for passage in passages]
     return np.array(found, np.float64)
 

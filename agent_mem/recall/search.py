@@ -1,11 +1,12 @@
 """Finding: candidates by words, their neighbours, one ranking, and the records themselves."""
 
-from asyncio import gather
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
+
+from anyio import create_task_group
 
 from agent_mem.recall.anchors import Anchor, Relation
 from agent_mem.recall.candidates import CANDIDATES, Asked, Pool, near, passage, pooled, worded
@@ -19,6 +20,9 @@ from agent_mem.records import FINDABLE
 from agent_mem.records.record import Findable, Record, now
 from agent_mem.storage.statements import Transaction
 from agent_mem.storage.store import Store
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 FAR = 2_000
 """How many of the latest are looked at where only what is left out is told."""
@@ -123,15 +127,17 @@ class Finder:
         Both are looked for at the same time.
         """
         read, asked = self.store.engine.read, request.asked()
-        (asked, found), (meant, close) = await gather(
-            read(self.worded(asked)), self.felt(request, asked)
+        (around, found), (meant, close) = await both(
+            lambda: read(self.worded(asked)), lambda: self.felt(request, asked)
         )
-        results = await read(self.best(request, asked, meant, [*found, *close]))
+        results = await read(self.best(request, around, meant, [*found, *close]))
         return replace(results, trouble=self.meaning.trouble)
 
     async def felt(self, request: Request, asked: Asked) -> tuple[Meant | None, list[int]]:
         """Ask the encoder, and find candidates by what it says."""
         meant = await self.meant(request)
+        if meant is None:
+            return None, []
         return meant, await self.store.engine.read(near(self.store, asked, meant))
 
     async def meant(self, request: Request) -> Meant | None:
@@ -186,6 +192,23 @@ class Finder:
             latest = [passage(row) for row in rows]
             ranked = [Ranked(0.0, p, 0.0, {}) for p in latest if not excluded(query, p)]
         return Results((yield from distinct(self.store, query, ranked, request.limit)))
+
+
+async def both(one: Callable[[], Awaitable[A]], other: Callable[[], Awaitable[B]]) -> tuple[A, B]:
+    """Do two things at the same time. Where one fails, the other is ended before that is raised."""
+    first: list[A] = []
+    second: list[B] = []
+
+    async def begin() -> None:
+        second.append(await other())
+
+    try:
+        async with create_task_group() as tasks:
+            tasks.start_soon(begin)
+            first.append(await one())
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return first[0], second[0]
 
 
 def distinct(

@@ -76,9 +76,13 @@ def extending() -> Transaction[None]:
 
 
 def vectors() -> Transaction[None]:
-    """Make the table of the vectors, and the events' column for those of other programs."""
+    """Make the table of the vectors."""
     yield Statement(queries("postgres")["memory_index.found"], {})
     for sql in protecting("memory_index"):
         yield Statement(sql, {})
-    for name in ("events_column", "events_index"):
+
+
+def widening(what: str) -> Transaction[None]:
+    """Make the events' column for the vectors of other programs, or its index."""
+    for name in ("hurry", what):
         yield Statement(queries("postgres")[f"memory_index.{name}"], {})

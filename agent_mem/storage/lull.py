@@ -19,7 +19,7 @@ without end, or for long, must not hold up the rest."""
 
 
 class Lull:
-    """Whether this process has just been asked for something."""
+    """Whether somebody has just asked something of this memory, in this process."""
 
     def __init__(self) -> None:
         self._open = 0

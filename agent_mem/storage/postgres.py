@@ -17,6 +17,7 @@ from agent_mem.storage.canonical import (
     founding,
     stale,
     vectors,
+    widening,
 )
 from agent_mem.storage.postgres_errors import asyncpg, permitted, sensible, wrapped
 from agent_mem.storage.server_address import encryption, understood
@@ -191,6 +192,10 @@ class Postgres:
             if not state["found"] and state["may_found"]:
                 with suppress(RowRefused, ServerRefused):  # another has made it meanwhile
                     await self.write(vectors())
+            if state["may_widen"]:
+                with suppress(StorageError):  # somebody is at the table: the next time
+                    for what in ("events_column", "events_index"):
+                        await self.write(widening(what))
             self.vectors = (await self.read(extension()))["found"]
 
     async def _run(self, transaction: Transaction[T], **how: Any) -> T:  # noqa: ANN401 - the driver's

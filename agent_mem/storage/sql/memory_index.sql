@@ -71,16 +71,19 @@ LEFT JOIN passage_tokens t ON t.n = p.n AND t.model = v.model
 WHERE p.owner = :owner AND p.record_id IN (SELECT value FROM json_each(:ids)) AND v.vector IS NOT NULL;
 
 -- query extension postgres --
--- Say whether pgvector is available, and in which schema it is, if it was made; and whether the
--- table that needs it is there, and may be made.
+-- Say whether pgvector is available, and in which schema it is, if it was made; whether the table
+-- that needs it is there, and may be made; and whether the events' column is not, and may be.
 SELECT (
     SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
     WHERE e.extname = 'vector'
 ) AS path, to_regclass('agent_mem.memory_index') IS NOT NULL AS found,
     EXISTS (SELECT 1 FROM pg_available_extensions WHERE name = 'vector') AS available,
-    has_schema_privilege('agent_mem', 'CREATE') AND (
-        SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('agent_mem.events')
-    ) AS may_found;
+    has_schema_privilege('agent_mem', 'CREATE') AS may_found, EXISTS (
+        SELECT 1 FROM pg_class c WHERE c.oid = to_regclass('agent_mem.events')
+            AND pg_has_role(c.relowner, 'USAGE') AND NOT EXISTS (
+                SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'embedding'
+            )
+    ) AS may_widen;
 
 -- query extend postgres --
 -- Make pgvector, where that is allowed.
@@ -96,6 +99,10 @@ CREATE TABLE memory_index (
     vector halfvec NOT NULL,
     PRIMARY KEY (owner, model, n)
 );
+
+-- query hurry postgres --
+-- Wait for nobody who has a table.
+SELECT set_config('lock_timeout', '1s', true);
 
 -- query events_column postgres --
 -- Let a program of one's own keep its vectors of events; recall and sync know nothing of them.

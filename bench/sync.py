@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final, cast
 
@@ -44,12 +44,13 @@ TRAVELS: Final = 60
 APART: Final = 2.0
 """Seconds between two of them, at most."""
 CALLS: Final = 50
-ROUNDS: Final = 20
+ROUNDS: Final = 12
 WARM: Final = 6.0
 """Seconds in which the servers load their driver, connect and make their first pass."""
-REST: Final = 1.0
-"""Seconds after which a server has nothing left to do."""
+REST: Final = 6.0
+"""Seconds after which a server has nothing left to do: vectors go every five."""
 RESAMPLED: Final = 2_000
+TOOLS: Final = ("remember", "recall")
 BATCH: Final = 500
 FOUND_WITHIN: Final = 20.0
 MILLI: Final = 1_000
@@ -192,12 +193,13 @@ def hanging() -> Generator[str]:
             each.close()
 
 
-Times = dict[str, dict[str, list[float]]]
+Times = dict[str, dict[str, list[list[float]]]]
+"""What calls took: of each server, of each tool, turn by turn."""
 
 
 async def beside(urls: dict[str, str], folder: Path, pause: float) -> None:
     """Call a server of each kind in turn, again and again, so that noise meets all alike."""
-    times: Times = {name: {"remember": [], "recall": []} for name in urls}
+    times: Times = {name: {tool: [] for tool in TOOLS} for name in urls}
     texts = iter(fresh(ROUNDS * CALLS * len(urls)))
     async with AsyncExitStack() as stack:
         clients = {
@@ -208,20 +210,22 @@ async def beside(urls: dict[str, str], folder: Path, pause: float) -> None:
         for _ in range(ROUNDS):
             for name in random.sample(list(urls), len(urls)):
                 await asyncio.sleep(REST)
-                await turn(clients[name], islice(texts, CALLS), pause, times[name])
+                took = await turn(clients[name], islice(texts, CALLS), pause)
+                for tool, found in took.items():
+                    times[name][tool].append(found)
     print("| PostgreSQL is | remember, p50 / p95 ms | recall |\n| --- | --- | --- |")
     for name, found in times.items():
-        print(f"| {name} | {pair(found['remember'])} | {pair(found['recall'])} |")
-    for tool in ("remember", "recall"):
+        cells = (pair([*chain(*found[tool])]) for tool in TOOLS)
+        print(f"| {name} | {' | '.join(cells)} |")
+    for tool in TOOLS:
         low, middle, high = more(times, tool)
         print(
             f"\n{tool}, p95 while it is reachable: {middle:+.1%} (90 %: {low:+.1%} to {high:+.1%})"
         )
 
 
-async def turn(
-    client: Client, texts: Iterable[str], pause: float, times: dict[str, list[float]]
-) -> None:
+async def turn(client: Client, texts: Iterable[str], pause: float) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = {tool: [] for tool in TOOLS}
     for text in texts:
         await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - as above
         for tool, arguments in (
@@ -231,12 +235,14 @@ async def turn(
             begun = time.perf_counter()
             await client.call_tool(tool, arguments)
             times[tool].append(time.perf_counter() - begun)
+    return times
 
 
 def more(times: Times, tool: str) -> list[float]:
     """Tell how much more the p95 is where the server is reachable than where it is not.
 
-    Gives the 5th, 50th and 95th percentile of resamplings (the bootstrap: Efron 1979).
+    Gives the 5th, 50th and 95th percentile of resamplings (the bootstrap: Efron 1979) of whole
+    turns, since the calls of one have their noise in common.
     """
     there, *others = (np.array(found[tool]) for found in times.values())
     gone = np.concatenate(others)

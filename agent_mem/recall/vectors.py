@@ -9,7 +9,6 @@ that was replaced or forgotten is dead.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -19,8 +18,6 @@ RESCORED: Final = 1_000
 """How many of the best by bits are ranked by their int8 rows."""
 CHUNK: Final = 1 << 16
 """Rows that are compared at a time: what stands between the steps fits into the cache."""
-FIRST: Final = 1 << 12
-"""Rows that are compared first."""
 NEVER: Final = 2**62
 LABELS: Final = ("owner", "record", "kind", "topic", "agent_name", "project")
 TIMES: Final = ("at", "begins", "ends", "expires")
@@ -228,19 +225,17 @@ def closest(
     places = np.zeros(0, np.int64)
     distances = np.zeros(0, np.uint16)
     limit = NEVER
-    # The first chunk, of which every row is looked at, is a small one.
-    for start, end in pairwise((0, *range(FIRST, len(rows.keys), CHUNK), len(rows.keys))):
-        chunk = slice(start, end)
+    for start in range(0, len(rows.keys), CHUNK):
+        chunk = slice(start, start + CHUNK)
         far = hamming(rows.bits[:, chunk], query)
         near = np.flatnonzero(far <= limit)
         looked = chunk if limit == NEVER else near + start
         near = near[alive[looked] & wanted.among(rows.labels[:, looked], rows.times[:, looked])]
         places = np.concatenate([places, near + start])
         distances = np.concatenate([distances, far[near]])
-        if len(places) > RESCORED:
-            limit = int(np.partition(distances, RESCORED - 1)[RESCORED - 1])
-            kept = distances <= limit
-            places, distances = places[kept], distances[kept]
+        limit = limit_of(distances)
+        kept = distances <= limit
+        places, distances = places[kept], distances[kept]
     return places, distances
 
 
@@ -249,3 +244,10 @@ def hamming(bits: NDArray[np.uint64], query: NDArray[np.uint64]) -> NDArray[np.u
     for words, asked in zip(bits, query, strict=True):
         far += np.bitwise_count(words ^ asked)
     return far
+
+
+def limit_of(far: NDArray[np.uint16]) -> int:
+    """Find the distance within which RESCORED rows are, and those that are just as far."""
+    if len(far) <= RESCORED:
+        return NEVER
+    return int(np.searchsorted(np.cumsum(np.bincount(far)), RESCORED))

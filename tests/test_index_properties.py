@@ -47,7 +47,7 @@ Harm = Callable[[bytes, bytes], bytes]
 HARMS: list[Harm] = [
     lambda content, _: content[: len(content) // 2],
     lambda _content, _other: b"",
-    lambda content, _: bytes([*content[:-9], content[-9] ^ 4, *content[-8:]]),
+    lambda content, _: content[:-9] + bytes(byte ^ 4 for byte in content[-9:-8]) + content[-8:],
     lambda content, _: bytes(len(content)),
     lambda _, other: other,
     lambda _, other: other,

@@ -360,14 +360,15 @@ async def test_there_are_these_views_and_each_column_is_documented(filled: str) 
 
 
 async def test_every_index_begins_with_the_owner(filled: str) -> None:
-    """But for the one over tags, whose kind cannot, and the ledger, which is nobody's."""
+    """But for those over tags and vectors, whose kinds cannot, and the ledger of nobody."""
     async with undone(filled) as connection:
         rows = await connection.fetch(
             "SELECT indexname AS name, indexdef AS sql FROM pg_indexes"
             " WHERE schemaname = 'agent_mem' AND indexdef NOT LIKE '%(owner%'"
         )
 
-    assert {row["name"] for row in rows} == {"events_tags", "schema_ledger_pkey"}
+    alone = {"events_tags", "idx_agent_mem_events_embedding", "schema_ledger_pkey"}
+    assert {row["name"] for row in rows} == alone
 
 
 async def test_every_table_of_an_owner_is_distributed_where_the_manual_tells_how(

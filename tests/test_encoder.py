@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from agent_mem.errors import EncoderUnavailable
-from agent_mem.recall.encoder import MODEL, TOKEN_SCALE, Encoded, Encoder
+from agent_mem.recall.encoder import (
+    GRAPH,
+    MODEL,
+    TOKEN_SCALE,
+    TOKENIZER,
+    Encoded,
+    Encoder,
+    open_session,
+    open_tokenizer,
+)
 from agent_mem.recall.words import STOP_WORDS
 
 REFERENCE: dict[str, Any] = dict(np.load(Path(__file__).parent / "data/encoder.npz"))
@@ -55,6 +64,15 @@ def test_a_text_by_itself_has_nearly_the_vectors_of_the_unquantised_graph(place:
     exact = REFERENCE["tokens"][start : start + REFERENCE["counts"][place]]
     assert encoded.tokens.shape == exact.shape
     assert alike(encoded.tokens, exact) > 0.97
+
+
+def test_however_fast_the_processor_multiplies_the_numbers_are_those_of_careful_products() -> None:
+    tokenizer = open_tokenizer((MODEL / TOKENIZER).read_bytes())
+    careful = Encoder("careful", open_session(str(MODEL / GRAPH)), tokenizer)
+    for text in TEXTS:
+        (exact,) = careful.encode([text])
+        assert np.array_equal(alone(text).vector, exact.vector)
+        assert np.array_equal(alone(text).tokens, exact.tokens)
 
 
 def test_texts_encoded_together_keep_their_order_and_nearly_their_vectors() -> None:
@@ -174,7 +192,7 @@ def test_token_vectors_are_of_unit_length_but_for_rounding() -> None:
         assert (np.abs(lengths - 1) < 0.039).all()
 
 
-@pytest.mark.parametrize("name", ["minilm.onnx", "tokenizer.json"])
+@pytest.mark.parametrize("name", ["minilm.onnx", "probe.onnx", "tokenizer.json"])
 def test_a_file_that_was_changed_or_cut_short_is_refused(tmp_path: Path, name: str) -> None:
     file = copied(tmp_path) / name
     content = file.read_bytes()
@@ -186,7 +204,7 @@ def test_a_file_that_was_changed_or_cut_short_is_refused(tmp_path: Path, name: s
         assert str(caught.value) == expected
 
 
-@pytest.mark.parametrize("name", ["minilm.onnx", "tokenizer.json", "model.json"])
+@pytest.mark.parametrize("name", ["minilm.onnx", "probe.onnx", "tokenizer.json", "model.json"])
 def test_a_missing_file_is_told_in_one_sentence(tmp_path: Path, name: str) -> None:
     folder = copied(tmp_path)
     (folder / name).unlink()

@@ -32,7 +32,8 @@ except ImportError as missing:
     ) from missing
 
 MODEL = Path(__file__).parent / "model"
-GRAPH, TOKENIZER, MANIFEST = "minilm.onnx", "tokenizer.json", "model.json"
+GRAPH, PROBE, TOKENIZER = "minilm.onnx", "probe.onnx", "tokenizer.json"
+MANIFEST = "model.json"
 
 TOKEN_SCALE = 1 / 127
 """What one step of a token's int8 vector is worth: times this, it is of unit length."""
@@ -45,7 +46,8 @@ _BATCH_TEXTS = 8
 _BATCH_TOKENS = _LONGEST
 """Texts and tokens, with padding, of one run: more do not fit the caches and take longer."""
 
-Ids = NDArray[np.int32]
+_LARGEST = np.full((4, 64), 255, np.uint8)
+"""What the probe multiplies, by 127."""
 
 
 class Encoded(NamedTuple):
@@ -70,8 +72,8 @@ class Session(Protocol):
     """The part of an onnxruntime session that is used."""
 
     def run(
-        self, output_names: Sequence[str], input_feed: Mapping[str, Ids]
-    ) -> Sequence[NDArray[np.float32]]: ...
+        self, output_names: Sequence[str], input_feed: Mapping[str, NDArray[Any]]
+    ) -> Sequence[NDArray[Any]]: ...
 
 
 class Encoder:
@@ -87,7 +89,7 @@ class Encoder:
         """Load the model, if its files are those that were shipped."""
         try:
             manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-            for name in (GRAPH, TOKENIZER):
+            for name in (GRAPH, PROBE, TOKENIZER):
                 _check(folder / name, manifest.files.get(name))
             tokenizer = open_tokenizer((folder / TOKENIZER).read_bytes())
         except (OSError, ValidationError) as error:
@@ -95,7 +97,8 @@ class Encoder:
                 f"The sentence encoder in {folder} is incomplete: install agent-mem again."
             ) from error
         # By its path: a session that is given the content keeps that too.
-        return cls(manifest.name, open_session(str(folder / GRAPH)), tokenizer)
+        session = open_session(str(folder / GRAPH), careful=overflows(str(folder / PROBE)))
+        return cls(manifest.name, session, tokenizer)
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Encode each text, in the order given; never fail, whatever the text.
@@ -132,16 +135,25 @@ def shipped() -> Encoder:
     return Encoder.load()
 
 
-def open_session(graph: str | bytes) -> Session:
-    """Make a session of a file or its content; it prints nothing."""
+def overflows(probe: str) -> bool:
+    """Tell whether sums of int8 products overflow here, as on processors that have no VNNI."""
+    (sums,) = open_session(probe, careful=False).run(["sums"], {"inputs": _LARGEST})
+    return bool((sums != _LARGEST[0].sum() * 127).any())
+
+
+def open_session(graph: str | bytes, *, careful: bool = True) -> Session:
+    """Make a session of a file or its content; it prints nothing.
+
+    Where it has to be careful, int8 products are made in a way that nowhere overflows. Where the
+    processor has AMX, that takes twice as long.
+    """
     options = onnxruntime.SessionOptions()
     # A second thread has to be woken for each product: a query takes as long, and half more of the
     # processor. Where there is much to encode, several texts are encoded at a time.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    # Without it, sums of int8 products overflow on processors that have no VNNI.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    options.add_session_config_entry("session.x64quantprecision", str(int(careful)))
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 

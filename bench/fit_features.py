@@ -20,7 +20,7 @@ from conversations import Conversation, Question
 from numpy.typing import NDArray
 from stores import CACHE, IDLE, Stored, digest_of, stored
 
-from agent_mem.recall.candidates import Pool, near
+from agent_mem.recall.candidates import Pool, joined, near
 from agent_mem.recall.features import features
 from agent_mem.recall.frequencies import Corpus
 from agent_mem.recall.meaning import Meant
@@ -242,5 +242,5 @@ def _gathered(
         asked = asked._replace(query=(yield from finder.placed(asked, asked.query.anchor)))
     query, meant = variant.ask(asked.query, meant)
     asked, found = yield from finder.worded(asked._replace(query=query))
-    found += yield from near(finder.store, asked, meant)
-    return query, *(yield from finder.pooled(asked, meant, found))
+    close = yield from near(finder.store, asked, meant)
+    return query, *(yield from finder.pooled(asked, meant, joined(asked, found, close)))

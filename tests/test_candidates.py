@@ -1,9 +1,19 @@
 """The first stage, where the words of a query are so common that ranking all would take long."""
 
+from collections import Counter
+
 import pytest
 
 from agent_mem.app import App
-from agent_mem.recall.candidates import CANDIDATES, CHEAP, MOST_OF_A_RECORD, spread, steps
+from agent_mem.recall.candidates import (
+    CANDIDATES,
+    CHEAP,
+    MOST_OF_A_RECORD,
+    joined,
+    near,
+    spread,
+    steps,
+)
 from agent_mem.recall.frequencies import Corpus
 from agent_mem.recall.matching import rungs
 from agent_mem.recall.query import MOST_TERMS
@@ -84,6 +94,40 @@ def test_few_of_one_record_are_candidates() -> None:
     assert [row["n"] for row in kept][:5] == [0, 1, 2, 50, 51]
     assert len(kept) == CANDIDATES
     assert MOST_OF_A_RECORD == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "meant", "kept"),
+    [("red kite", 0, 60), ("red kite", 20, 50), ("red kite", 60, 30), ("last week", 60, 60)],
+)
+def test_what_is_found_by_meaning_takes_the_place_of_what_words_found_last(
+    query: str, meant: int, kept: int
+) -> None:
+    asked = Request(query).asked()
+    by_words, by_meaning = list(range(CANDIDATES)), list(range(1_000, 1_000 + meant))
+
+    found = joined(asked, by_words, by_meaning)
+
+    assert found == [*by_words[:kept], *by_meaning]
+
+
+async def test_a_long_memory_leaves_room_for_others_among_the_nearest(app: App) -> None:
+    sentence = "Pear trees near the gate of the orchard, " * 7
+    long = " ".join(f"{sentence}{n}." for n in range(120))
+    short = [f"Tractor {n} was parked by the barn." for n in range(CANDIDATES)]
+    await app.store.put(*(Memory(agent_name="a", content=text) for text in (long, *short)))
+    await app.finder.meaning.load()
+    await app.finder.meaning.embed()
+    request = Request("Pear trees near the gate of the orchard")
+    meant = await app.finder.meant(request)
+
+    keys = await app.store.engine.read(near(app.store, request.asked(), meant))
+
+    rows = await app.store.rows("passages.records", among=keys)
+    records = Counter(row["record_id"] for row in rows)
+    assert len(keys) == CANDIDATES
+    assert max(records.values()) == MOST_OF_A_RECORD
+    assert len(records) == CANDIDATES - MOST_OF_A_RECORD + 1
 
 
 async def test_a_memory_is_found_by_its_own_words_before_it_is_embedded(app: App) -> None:

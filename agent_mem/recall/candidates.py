@@ -62,10 +62,25 @@ def near(store: Store, asked: Asked, meant: Meant | None) -> Transaction[list[in
         return []
     limit = WIDER * asked.wide
     found = yield from meant.index.nearest(store, meant.vector, asked.filters, limit)
-    rows = yield store.query("passages.records", among=[n for n, _ in found])
-    records = {row["n"]: row for row in rows}
-    kept = spread((records[n] for n, _ in found if n in records), asked.wide)
+    kept: list[Row] = []
+    for start in range(0, len(found), asked.wide):
+        keys = [n for n, _ in found[start : start + asked.wide]]
+        rows = yield store.query("passages.records", among=keys)
+        records = {row["n"]: row for row in rows}
+        kept = spread([*kept, *(records[n] for n in keys if n in records)], asked.wide)
+        if len(kept) == asked.wide:  # mostly at once
+            break
     return [row["n"] for row in kept]
+
+
+def joined(asked: Asked, by_words: Sequence[int], near: Sequence[int]) -> list[int]:
+    """Choose what is ranked: the more was found by meaning, the fewer of what words found.
+
+    The worse half of those only made a recall slower: what of it was meant is mostly found by
+    meaning, too.
+    """
+    most = asked.wide - len(near) // 2 if asked.query.terms else None
+    return [*by_words[:most], *near]
 
 
 def pooled(
@@ -126,7 +141,7 @@ def by_words(store: Store, asked: Asked, corpus: Corpus) -> Transaction[list[Row
     for match, fit in steps(query.terms, corpus):
         ranked = fit <= CHEAP and not found
         name = "passages.matching" if fit <= CHEAP else "passages.latest_matching"
-        fully = replace(match, phrases=joined(query.phrases), excluded=joined(query.excluded))
+        fully = replace(match, phrases=spoken(query.phrases), excluded=spoken(query.excluded))
         params = {**fully.params(corpus), "limit": most, **asked.filters}
         for row in (yield store.query(name, **params)):
             found.setdefault(row["n"], row)
@@ -150,7 +165,7 @@ def steps(words: Sequence[str], corpus: Corpus) -> Iterator[tuple[Match, int]]:
         yield from rungs(words, corpus)
 
 
-def joined(phrases: Iterable[Sequence[str]]) -> list[str]:
+def spoken(phrases: Iterable[Sequence[str]]) -> list[str]:
     return [" ".join(phrase) for phrase in phrases]
 
 

@@ -27,6 +27,8 @@ _SPREAD: Final = 0.25
 """The least deviation that counts, as a share of the highest value."""
 _UNIT: Final = 127.0**2
 """What the product of two int8 vectors is that are the same, and of unit length."""
+_CACHED: Final = 1_024
+"""Rows that are made wider at a time: so many stay in the cache."""
 _CODE: Final = re.compile(r"\d[^\W\d]|[^\W\d]\d|\b(?!(?:19|20)\d\d\b)\d{3}")
 """What is a code, and not a count, a day or a year: digits beside letters, or three and more."""
 _LOOKALIKE: Final = 0.3
@@ -114,11 +116,20 @@ def late_interaction(passages: Sequence[Passage], sense: Sense) -> Matrix:
     gains = np.zeros((len(passages), len(sense.asked)))
     if not known.any():
         return gains
-    rows = np.frombuffer(b"".join(pieces), np.int8).reshape(-1, width).astype(np.float32)
+    rows = np.frombuffer(b"".join(pieces), np.int8).reshape(-1, width)
     starts = [0, *accumulate(len(piece) // width for piece in pieces if piece)][:-1]
-    best = np.maximum.reduceat(rows @ sense.asked.T, starts, axis=0)
+    best = np.maximum.reduceat(products(rows, sense.asked), starts, axis=0)
     gains[known] = np.maximum(best, 0) / _UNIT * sense.weights
     return literal(passages, sense, gains, known)
+
+
+def products(rows: NDArray[np.int8], asked: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Multiply each row with each vector that is asked: (rows, vectors)."""
+    found = np.empty((len(rows), len(asked)), np.float32)
+    for start in range(0, len(rows), _CACHED):
+        some = slice(start, start + _CACHED)
+        np.matmul(rows[some].astype(np.float32), asked.T, out=found[some])
+    return found
 
 
 def literal(

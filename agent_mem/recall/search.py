@@ -9,7 +9,16 @@ from uuid import UUID
 from anyio import create_task_group
 
 from agent_mem.recall.anchors import Anchor, Relation
-from agent_mem.recall.candidates import CANDIDATES, Asked, Pool, near, passage, pooled, worded
+from agent_mem.recall.candidates import (
+    CANDIDATES,
+    Asked,
+    Pool,
+    joined,
+    near,
+    passage,
+    pooled,
+    worded,
+)
 from agent_mem.recall.days import Span
 from agent_mem.recall.frequencies import Corpus, Frequencies
 from agent_mem.recall.meaning import Meaning, Meant
@@ -130,7 +139,7 @@ class Finder:
         (around, found), (meant, close) = await both(
             lambda: read(self.worded(asked)), lambda: self.felt(request, asked)
         )
-        results = await read(self.best(request, around, meant, [*found, *close]))
+        results = await read(self.best(request, around, meant, joined(around, found, close)))
         return replace(results, trouble=self.meaning.trouble)
 
     async def felt(self, request: Request, asked: Asked) -> tuple[Meant | None, list[int]]:
@@ -148,8 +157,8 @@ class Finder:
     def searching(self, request: Request, meant: Meant | None = None) -> Transaction[Results]:
         """Find what fits a request best, as part of a transaction; `meant` is asked before."""
         asked, found = yield from self.worded(request.asked())
-        found += yield from near(self.store, asked, meant)
-        return (yield from self.best(request, asked, meant, found))
+        close = yield from near(self.store, asked, meant)
+        return (yield from self.best(request, asked, meant, joined(asked, found, close)))
 
     def worded(self, asked: Asked) -> Transaction[tuple[Asked, list[int]]]:
         """Find candidates by words, around the event that a query names if it does."""

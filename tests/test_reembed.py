@@ -234,12 +234,12 @@ async def test_the_behavior_embeds_what_waits_and_tells_what_is_left(app: App, c
 async def test_the_behavior_stops_in_time_and_goes_on_when_it_is_run_again(
     app: App, call: Call
 ) -> None:
-    await app.store.put(Behavior(agent_name="agent", name="some", action="reembed", timeout_s=3))
-    await remember(app, *(f"{text * 5} {n}" for n in range(100) for text in MEMORIES))
+    await app.store.put(Behavior(agent_name="agent", name="some", action="reembed", timeout_s=1))
+    await remember(app, *(f"{text * 9} {n}" for n in range(200) for text in MEMORIES))
 
     first = await call("run_behavior", name="some")
     rest = await app.finder.meaning.embed()
 
     assert first["status"] == "complete"
     assert first["output"]["left"] > 0
-    assert rest >= 300 - first["output"]["embedded"]
+    assert rest >= 600 - first["output"]["embedded"]

@@ -20,6 +20,7 @@ from agent_mem.recall.held import MARGIN, ROOM, Held
 from agent_mem.recall.local_index import LocalIndex
 from agent_mem.recall.vectors import (
     ANY_TIME,
+    CHUNK,
     NEVER,
     RESCORED,
     Block,
@@ -103,6 +104,27 @@ def test_of_many_vectors_the_ten_nearest_are_found_nearly_always() -> None:
         hits += len(best & {near.n for near in held.nearest(asked, ALL, 10)})
 
     assert hits >= 0.95 * 300
+
+
+def test_of_more_vectors_than_are_compared_at_a_time_the_later_ones_are_found_too() -> None:
+    dim, size = 64, CHUNK + 20_000
+    centres = normal(20, dim, 1)
+    around = centres[np.arange(size) % 20] + 0.5 * normal(size, dim, 2)
+    rows = quantised(around.astype(np.float32))
+    made = Block.of(size, dim)
+    about = block(changes(rows[:1]), names := Names(), dim)
+    made.labels[:], made.times[:] = about.labels, about.times
+    made.keys[:], made.rows[:], made.bits[:] = np.arange(size), rows, signs(rows)
+    later: list[bool] = []
+    for asked in centres + 0.5 * normal(20, dim, 3):
+        far = np.bitwise_count(made.bits ^ signs(asked[np.newaxis])).sum(axis=0)
+        close = np.argpartition(far, RESCORED)[:RESCORED]
+        best = close[np.argsort(-exact(rows[close], asked))[:10]]
+        found = nearest([(made, np.ones(size, np.bool_))], asked, Wanted(ALL, names), 10)
+        later += [n in {near.n for near in found} for n in best[best >= CHUNK].tolist()]
+
+    assert len(later) > 30  # of those that are not compared first
+    assert np.mean(later) > 0.95
 
 
 def held_of(vectors: Floats) -> Held:
